@@ -1,0 +1,149 @@
+//! Rocket.toml → typed and validated configuration; no I/O.
+
+use std::path::PathBuf;
+
+use crate::model::Strategy;
+use crate::secret::SecretRing;
+use crate::token::Format;
+
+/// Everything that can be configured, checked. Built by [`Config::from_figment`].
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// `url`: canonical origin and base path.
+    pub url: SiteUrl,
+    /// `secret`: a text or a list, newest first.
+    pub secrets: SecretRing,
+    /// `allowed_origins`: further origins a `callbackUrl` may lead to and an `Origin` header may name.
+    pub allowed_origins: Vec<String>,
+    /// `trusted_proxies`: addresses or networks that may speak for a client's address.
+    pub trusted_proxies: Vec<Network>,
+    /// `[session]`.
+    pub session: SessionConfig,
+    /// `[jwt]`.
+    pub jwt: JwtConfig,
+    /// `[pages]`: paths of the host's own pages.
+    pub pages: PagesConfig,
+    /// `[providers.credentials]`; `None` when `enabled = false`.
+    pub credentials: Option<CredentialsConfig>,
+    /// `[database]` keys and `database_url`.
+    #[cfg(feature = "server")]
+    pub database: crate::store::OpenOptions,
+    /// `[limits]`.
+    pub limits: LimitsConfig,
+    /// Where the host's own templates are (Rocket's `template_dir`), for pages that override the library's.
+    pub template_dir: PathBuf,
+    /// `site_name`: shown on pages and in titles.
+    pub site_name: String,
+}
+
+/// `url`, parsed. The only source of links, redirects and cookie names; no header has a say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiteUrl {
+    /// Scheme, host and port as browsers write an origin: `https://app.example.com`.
+    pub origin: String,
+    /// The path all routes of the library live under, without a trailing slash: `/api/auth`.
+    pub base_path: String,
+    /// Whether the scheme is https, and so cookies are `Secure`.
+    pub secure: bool,
+}
+
+impl SiteUrl {
+    /// An address below the base path: `base("signin")` is `https://app.example.com/api/auth/signin`.
+    #[must_use]
+    pub fn base(&self, action: &str) -> String {
+        format!("{}{}/{action}", self.origin, self.base_path)
+    }
+}
+
+/// A network address or a block of them, as `10.0.0.0/8` or `::1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    /// The first address.
+    pub address: std::net::IpAddr,
+    /// How many leading bits count.
+    pub prefix: u8,
+}
+
+/// `[session]`; seconds.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SessionConfig {
+    /// `strategy`.
+    pub strategy: Strategy,
+    /// `max_age`: idle life. _Default: 2592000 (30 days)._
+    pub max_age: i64,
+    /// `update_age`: renew at most this often. _Default: 86400 (a day)._
+    pub update_age: i64,
+    /// `absolute_age`: never longer than this since sign-in. _Default: 7776000 (90 days)._
+    pub absolute_age: i64,
+    /// `empty`: what `GET session` answers when nobody is signed in. _Default: `null` for `authjs-v5`, else `{}`._
+    pub empty: EmptySession,
+}
+
+/// The body of `GET session` when nobody is signed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EmptySession {
+    /// `{}`, as NextAuth v3 and v4 answer.
+    Object,
+    /// `null`, as Auth.js v5 answers.
+    Null,
+}
+
+/// `[jwt]`.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct JwtConfig {
+    /// `format`: what is minted (and read).
+    pub format: Format,
+    /// `accept`: what is read besides.
+    pub accept: Vec<Format>,
+}
+
+/// `[pages]`: paths on this site (starting with one `/`).
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the keys of the same name")]
+pub struct PagesConfig {
+    pub sign_in: Option<String>,
+    pub sign_out: Option<String>,
+    pub error: Option<String>,
+    pub verify_request: Option<String>,
+    pub new_user: Option<String>,
+}
+
+/// `[providers.credentials]`: e-mail address and password.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CredentialsConfig {
+    /// `name`: what `GET providers` calls it. _Default: "Credentials"._
+    pub name: String,
+    /// `sign_up`: whether people may make accounts themselves. _Default: true._
+    pub sign_up: bool,
+    /// `[providers.credentials.argon2] memory_kib`. _Default: 19456 (19 MiB)._
+    pub memory_kib: u32,
+    /// `iterations`. _Default: 2._
+    pub iterations: u32,
+    /// `parallelism`. _Default: 1._
+    pub parallelism: u32,
+    /// `queue`: hashes that may wait for a core. _Default: 64._
+    pub queue: u32,
+    /// `queue_deadline`: seconds a hash may wait. _Default: 5._
+    pub queue_deadline: u32,
+}
+
+/// `[limits]`: attempts per window.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LimitsConfig {
+    /// `window`: seconds. _Default: 900._
+    pub window: i64,
+    /// `per_account`: wrong passwords for one account from one address. _Default: 5._
+    pub per_account: i64,
+    /// `per_account_everywhere`: wrong passwords for one account from all addresses. _Default: 100._
+    pub per_account_everywhere: i64,
+    /// `per_address`: wrong passwords from one address. _Default: 50._
+    pub per_address: i64,
+    /// `sign_ups_per_address`. _Default: 20._
+    pub sign_ups_per_address: i64,
+}

@@ -1,0 +1,14 @@
+//! What Countersign knows: plain data and parsed newtypes.
+//!
+//! No SQL and no Rocket here. A value of one of these types was checked when it was made: an [`Email`] is one
+//! deliverable address in canonical form, a [`DisplayName`] is text that fits. Parse, don't validate.
+
+mod email;
+mod name;
+mod session_record;
+mod user;
+
+pub use email::{Email, EmailError};
+pub use name::{DisplayName, DisplayNameError};
+pub use session_record::{AuthMethod, Revocation, SessionRecord, Strategy, Subject};
+pub use user::{NewUser, User, UserId};

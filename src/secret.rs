@@ -1,0 +1,252 @@
+//! Secrets are types.
+//!
+//! A password, a session id and a signing secret each have a type of their own that does not print, does not
+//! serialise and is wiped when dropped. The *plain* token and its *hash* are different types, and only the hash has a
+//! way into the store: a dump of the database opens nobody's session (ASVS 5.0, 7.2 and 11.5).
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rand::TryRng as _;
+use rand::rngs::SysRng;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use zeroize::{Zeroize as _, ZeroizeOnDrop};
+
+/// The operating system gave no random bytes. Nothing can be issued until it does.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the operating system's random generator failed")]
+pub struct EntropyError;
+
+/// Fresh bytes from the operating system's generator.
+///
+/// # Errors
+/// [`EntropyError`] when the operating system has none to give.
+pub fn random_bytes<const N: usize>() -> Result<[u8; N], EntropyError> {
+    let mut bytes = [0; N];
+    SysRng.try_fill_bytes(&mut bytes).map_err(|_| EntropyError)?;
+    Ok(bytes)
+}
+
+/// Lower-case hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|nibble| DIGITS.get(usize::from(nibble)))
+        .map(|digit| char::from(*digit))
+        .collect()
+}
+
+/// Whether two texts are equal, in time that depends on their lengths alone.
+#[must_use]
+pub fn same_text(left: &str, right: &str) -> bool {
+    left.as_bytes().ct_eq(right.as_bytes()).into()
+}
+
+/// A password as the person typed it: never trimmed, never normalised, never printed.
+#[derive(Clone, ZeroizeOnDrop)]
+pub struct Password(String);
+
+impl Password {
+    /// Takes the text exactly as it came.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, for the hash function and the policy. Whoever calls this must not log or store it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The random id of a session (256 bits), before it is hashed. Only the person's browser keeps it.
+#[derive(Clone, ZeroizeOnDrop)]
+pub struct PlainToken([u8; 32]);
+
+impl PlainToken {
+    /// A fresh token of 256 random bits.
+    ///
+    /// # Errors
+    /// [`EntropyError`] when the operating system has no random bytes.
+    pub fn generate() -> Result<Self, EntropyError> {
+        random_bytes().map(Self)
+    }
+
+    /// Reads the canonical base64url text of 32 bytes; `None` for every other text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut decoded = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let bytes = <[u8; 32]>::try_from(decoded.as_slice()).ok();
+        decoded.zeroize();
+        bytes.map(Self)
+    }
+
+    /// 43 characters of base64url, for the cookie or the token and nothing else.
+    #[must_use]
+    pub fn expose(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+
+    /// The SHA-256 under which the store knows this token.
+    #[must_use]
+    pub fn hash(&self) -> TokenHash {
+        TokenHash(Sha256::digest(self.0).into())
+    }
+}
+
+/// SHA-256 of a token: what the store keeps and looks up.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TokenHash([u8; 32]);
+
+impl TokenHash {
+    /// The hash of any text that names a session, as a token of another issuer does.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        Self(Sha256::digest(text.as_bytes()).into())
+    }
+
+    /// Takes 32 bytes as the store kept them; `None` when the length is another.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        <[u8; 32]>::try_from(bytes).ok().map(Self)
+    }
+
+    /// Reads 64 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let digits = text.as_bytes();
+        let lower = digits.iter().all(|d| matches!(d, b'0'..=b'9' | b'a'..=b'f'));
+        if digits.len() != 64 || !lower {
+            return None;
+        }
+        let bytes: Vec<u8> = (0..64)
+            .step_by(2)
+            .filter_map(|at| text.get(at..at + 2))
+            .filter_map(|pair| u8::from_str_radix(pair, 16).ok())
+            .collect();
+        Self::from_bytes(&bytes)
+    }
+
+    /// The bytes the store keeps.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// 64 hexadecimal digits. Not a secret: the hash opens nothing.
+    #[must_use]
+    pub fn to_hex(self) -> String {
+        hex(&self.0)
+    }
+}
+
+/// A secret of the configuration, from which every key is derived.
+#[derive(Clone, ZeroizeOnDrop)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes the text as configured.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// A fresh secret: 48 random bytes as 64 characters of base64url.
+    ///
+    /// # Errors
+    /// [`EntropyError`] when the operating system has no random bytes.
+    pub fn generate() -> Result<Self, EntropyError> {
+        random_bytes::<48>().map(|bytes| Self(URL_SAFE_NO_PAD.encode(bytes)))
+    }
+
+    /// The text, for key derivation (and `countersign secret`, which prints it).
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The configured secrets, newest first: the first signs, all verify.
+#[derive(Clone)]
+pub struct SecretRing {
+    current: Secret,
+    previous: Vec<Secret>,
+}
+
+impl SecretRing {
+    /// A ring that signs with `current` and also verifies what one of `previous` signed.
+    #[must_use]
+    pub fn new(current: Secret, previous: Vec<Secret>) -> Self {
+        Self { current, previous }
+    }
+
+    /// The secret that signs.
+    #[must_use]
+    pub fn current(&self) -> &Secret {
+        &self.current
+    }
+
+    /// All secrets that verify, newest first.
+    pub fn all(&self) -> impl Iterator<Item = &Secret> {
+        std::iter::once(&self.current).chain(&self.previous)
+    }
+}
+
+macro_rules! redacted {
+    ($($name:ident),+) => {$(
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "([redacted])"))
+            }
+        }
+    )+};
+}
+redacted!(Password, PlainToken, Secret, SecretRing, TokenHash);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_reads_back_and_only_in_its_one_spelling() {
+        let token = PlainToken::generate().unwrap();
+        let text = token.expose();
+        assert_eq!(text.len(), 43);
+        assert_eq!(PlainToken::parse(&text).unwrap().hash(), token.hash());
+        assert!(PlainToken::parse(&format!("{text}=")).is_none());
+        assert!(PlainToken::parse(&text[1..]).is_none());
+        assert!(PlainToken::parse("").is_none());
+    }
+
+    #[test]
+    fn hexadecimal_has_one_spelling() {
+        let hash = TokenHash::of("a");
+        assert_eq!(TokenHash::from_hex(&hash.to_hex()), Some(hash));
+        assert_eq!(TokenHash::from_hex(&hash.to_hex().to_uppercase()), None);
+        assert_eq!(TokenHash::from_hex("é"), None);
+    }
+
+    #[test]
+    fn nothing_secret_prints() {
+        let shown = format!(
+            "{:?} {:?} {:?}",
+            Password::new("hunter2hunter2"),
+            Secret::new("sesame-sesame"),
+            PlainToken([7; 32])
+        );
+        assert_eq!(shown, "Password([redacted]) Secret([redacted]) PlainToken([redacted])");
+    }
+
+    #[test]
+    fn ten_thousand_ids_are_distinct() {
+        let ids: std::collections::HashSet<String> =
+            (0..10_000).map(|_| PlainToken::generate().unwrap().expose()).collect();
+        assert_eq!(ids.len(), 10_000);
+    }
+}
