@@ -124,7 +124,11 @@ mod tests {
 
     #[test]
     fn parsing_is_idempotent() {
-        for text in ["Ada@Example.COM", " o'hara@example.com", "x_y-z+tag@sub.example.co.uk"] {
+        for text in [
+            "Ada@Example.COM",
+            " o'hara@example.com",
+            "x_y-z+tag@sub.example.co.uk",
+        ] {
             let once = Email::parse(text).unwrap();
             assert_eq!(Email::parse(once.as_str()).unwrap(), once);
         }
@@ -148,6 +152,9 @@ mod tests {
         for (text, error) in cases {
             assert_eq!(Email::parse(text), Err(error), "{text}");
         }
-        assert_eq!(Email::parse(&format!("{}@example.com", "a".repeat(65))), Err(EmailError::TooLong));
+        assert_eq!(
+            Email::parse(&format!("{}@example.com", "a".repeat(65))),
+            Err(EmailError::TooLong)
+        );
     }
 }

@@ -15,19 +15,11 @@
 //! that their `diff` is the review. A checked query macro can see only one database per package, and a common
 //! denominator would cost the native types. One contract suite runs over both, and a test prepares every statement.
 
-mod postgres;
-mod sqlite;
-
-use std::sync::Arc;
-
 use rocket::async_trait;
 
 use crate::clock::Timestamp;
 use crate::model::{DisplayName, Email, NewUser, Revocation, SessionRecord, Subject, User, UserId};
 use crate::secret::TokenHash;
-
-pub use postgres::PostgresStore;
-pub use sqlite::SqliteStore;
 
 /// Why a store could not answer. None of these means "not found" and none means "no".
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +57,9 @@ pub struct UserWithPassword {
 
 impl std::fmt::Debug for UserWithPassword {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("UserWithPassword").field("user", &self.user).finish_non_exhaustive()
+        f.debug_struct("UserWithPassword")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
     }
 }
 
@@ -94,7 +88,8 @@ pub trait Users: Send + Sync {
     /// Disables a user at `now`: in one act, sets `disabled_at`, deletes the user's sessions and adds a
     /// [`Subject::User`] revocation with `not_after = now` that lasts until `revoke_until`. `false` when there is no
     /// such user; disabling twice is no error.
-    async fn disable_user(&self, id: &UserId, now: Timestamp, revoke_until: Timestamp) -> Result<bool, Error>;
+    async fn disable_user(&self, id: &UserId, now: Timestamp, revoke_until: Timestamp)
+    -> Result<bool, Error>;
     /// Lets a disabled user sign in again; what was revoked stays revoked. `false` when there is no such user.
     async fn enable_user(&self, id: &UserId) -> Result<bool, Error>;
     /// Up to `limit` users in order of address, those after `after`.
@@ -111,16 +106,24 @@ pub trait Sessions: Send + Sync {
     async fn find_session(&self, id: &TokenHash) -> Result<Option<(SessionRecord, User)>, Error>;
     /// Moves the renewal and the expiry of a session that still exists, and only forward; never brings one back.
     /// `false` when the session is gone or was renewed at or after `renewed_at`.
-    async fn renew_session(&self, id: &TokenHash, renewed_at: Timestamp, expires_at: Timestamp)
-    -> Result<bool, Error>;
+    async fn renew_session(
+        &self,
+        id: &TokenHash,
+        renewed_at: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<bool, Error>;
     /// The user's sessions, most recently used first.
     async fn list_sessions(&self, user: &UserId) -> Result<Vec<SessionRecord>, Error>;
     /// Ends one session for good: in one act, deletes its row (only if it belongs to `owner`, when given) and adds a
     /// [`Subject::Session`] revocation until `revoke_until`. With `owner` given and no row of that owner: nothing
     /// happens and the answer is `false`. Without `owner` the revocation is added even when there is no row, because a
     /// token minted by another issuer has none.
-    async fn end_session(&self, id: &TokenHash, owner: Option<&UserId>, revoke_until: Timestamp)
-    -> Result<bool, Error>;
+    async fn end_session(
+        &self,
+        id: &TokenHash,
+        owner: Option<&UserId>,
+        revoke_until: Timestamp,
+    ) -> Result<bool, Error>;
     /// Ends all sessions of a user but `keep`, each as [`Sessions::end_session`] does, in one act. How many ended.
     async fn end_sessions_of(
         &self,
@@ -147,7 +150,12 @@ pub enum Inserted {
 pub trait Revocations: Send + Sync {
     /// Adds a revocation; adding the same subject again keeps the later `not_after` and `expires_at` of the two and
     /// gives the entry a new, higher sequence.
-    async fn revoke(&self, subject: &Subject, not_after: Timestamp, expires_at: Timestamp) -> Result<(), Error>;
+    async fn revoke(
+        &self,
+        subject: &Subject,
+        not_after: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<(), Error>;
     /// Up to `limit` revocations in order of sequence, those after `after`. The sequence of a revocation is visible
     /// only together with all lower ones that will ever become visible, so a reader that remembers the highest it saw
     /// misses none.
@@ -170,7 +178,12 @@ pub struct AttemptCount {
 pub trait Attempts: Send + Sync {
     /// Counts one attempt under `key` and tells the new count, in one statement: of parallel attempts each is told
     /// another number. A window starts with its first attempt and lasts `window` seconds.
-    async fn count_attempt(&self, key: &TokenHash, now: Timestamp, window: i64) -> Result<AttemptCount, Error>;
+    async fn count_attempt(
+        &self,
+        key: &TokenHash,
+        now: Timestamp,
+        window: i64,
+    ) -> Result<AttemptCount, Error>;
     /// Takes one attempt under `key` back, when it turned out to be none (a right password, a store that failed).
     async fn return_attempt(&self, key: &TokenHash) -> Result<(), Error>;
     /// Forgets the count under `key`.
@@ -193,17 +206,6 @@ pub trait Store: Users + Sessions + Revocations + Attempts + std::fmt::Debug {
     async fn ping(&self) -> Result<(), Error>;
     /// Waits for running statements and closes every connection.
     async fn close(&self);
-}
-
-/// Opens the store a URL names: `sqlite://path` (the folder must exist; the file is created) or `postgres://…`.
-///
-/// # Errors
-/// [`Error::Unavailable`] with a sentence that says what could not be opened and why; never with the URL's password.
-pub async fn open(options: &OpenOptions) -> Result<Arc<dyn Store>, Error> {
-    match &options.database {
-        Database::Sqlite(path) => Ok(Arc::new(SqliteStore::open(path, options).await?)),
-        Database::Postgres(url) => Ok(Arc::new(PostgresStore::open(url, options).await?)),
-    }
 }
 
 /// Which database, parsed from `database_url`.
