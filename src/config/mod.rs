@@ -147,3 +147,5 @@ pub struct LimitsConfig {
     /// `sign_ups_per_address`. _Default: 20._
     pub sign_ups_per_address: i64,
 }
+mod stub;
+pub use stub::*;

@@ -15,11 +15,22 @@
 //! that their `diff` is the review. A checked query macro can see only one database per package, and a common
 //! denominator would cost the native types. One contract suite runs over both, and a test prepares every statement.
 
+mod errors;
+mod postgres;
+mod rows;
+mod sql;
+mod sqlite;
+
+use std::sync::Arc;
+
 use rocket::async_trait;
 
 use crate::clock::Timestamp;
 use crate::model::{DisplayName, Email, NewUser, Revocation, SessionRecord, Subject, User, UserId};
 use crate::secret::TokenHash;
+
+pub use postgres::PostgresStore;
+pub use sqlite::SqliteStore;
 
 /// Why a store could not answer. None of these means "not found" and none means "no".
 #[derive(Debug, thiserror::Error)]
@@ -206,6 +217,17 @@ pub trait Store: Users + Sessions + Revocations + Attempts + std::fmt::Debug {
     async fn ping(&self) -> Result<(), Error>;
     /// Waits for running statements and closes every connection.
     async fn close(&self);
+}
+
+/// Opens the store that is configured: the file of SQLite is created when it does not exist (its folder must).
+///
+/// # Errors
+/// [`Error::Unavailable`] in one sentence that says what could not be opened and why, never with a URL's password.
+pub async fn open(options: &OpenOptions) -> Result<Arc<dyn Store>, Error> {
+    match &options.database {
+        Database::Sqlite(path) => Ok(Arc::new(SqliteStore::open(path, options).await?)),
+        Database::Postgres(url) => Ok(Arc::new(PostgresStore::open(url, options).await?)),
+    }
 }
 
 /// Which database, parsed from `database_url`.

@@ -1,0 +1,11 @@
+-- People. Times are seconds since the Unix epoch, UTC.
+CREATE TABLE users (
+    id TEXT PRIMARY KEY NOT NULL,
+    email TEXT NOT NULL UNIQUE,
+    name TEXT,
+    image TEXT,
+    password_hash TEXT,
+    email_verified_at BIGINT,
+    disabled_at BIGINT,
+    created_at BIGINT NOT NULL
+);

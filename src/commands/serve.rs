@@ -1,0 +1,41 @@
+//! `countersign serve`.
+
+use std::process::ExitCode;
+
+use rocket::error::ErrorKind;
+
+use super::{config, fail};
+use crate::site;
+
+/// Serves until it is told to stop.
+pub(super) async fn run() -> ExitCode {
+    if let Err(problem) = config() {
+        return fail(&problem);
+    }
+    match site::rocket(site::figment()).launch().await {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => fail(&explain(error.kind())),
+    }
+}
+
+/// One line a person can act on.
+fn explain(kind: &ErrorKind) -> String {
+    match kind {
+        ErrorKind::Bind(error) => {
+            let figment = site::figment();
+            let port: u16 = figment.extract_inner("port").unwrap_or_default();
+            let hint = if error.kind() == std::io::ErrorKind::AddrInUse {
+                "another program uses it; stop that one or set another `port` in Rocket.toml"
+            } else {
+                "set another `address` or `port` in Rocket.toml"
+            };
+            format!("port {port} cannot be listened on ({error}): {hint}")
+        }
+        ErrorKind::FailedFairings(fairings) => {
+            let names: Vec<&str> = fairings.iter().map(|fairing| fairing.name).collect();
+            format!("not started; the line above says why ({})", names.join(", "))
+        }
+        ErrorKind::Config(error) => format!("Rocket.toml cannot be used: {error}"),
+        other => format!("not started: {other}"),
+    }
+}

@@ -1,0 +1,161 @@
+//! The one fairing: configuration → store → migrations → managed state → mounted routes and catchers.
+
+use std::sync::Arc;
+
+use rocket::fairing::{self, Fairing, Info, Kind};
+use rocket::{Build, Orbit, Request, Response, Rocket};
+
+use crate::answers;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::guards::Auth;
+#[cfg(feature = "server")]
+use crate::server;
+#[cfg(feature = "server")]
+use crate::signin::{Hooks, NoHooks};
+#[cfg(feature = "server")]
+use crate::store::Store;
+
+/// Countersign for a Rocket application.
+///
+/// ```no_run
+/// use countersign::{Countersign, Session};
+///
+/// #[rocket::get("/api/me")]
+/// fn me(session: Session) -> String {
+///     session.email().unwrap_or_default().to_owned()
+/// }
+///
+/// #[rocket::launch]
+/// fn rocket() -> _ {
+///     rocket::build().attach(Countersign::fairing()).mount("/", rocket::routes![me])
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Countersign {
+    clock: Arc<dyn Clock>,
+    #[cfg(feature = "server")]
+    hooks: Arc<dyn Hooks>,
+    #[cfg(feature = "server")]
+    store: Option<Arc<dyn Store>>,
+    #[cfg(feature = "server")]
+    verify_only: bool,
+}
+
+impl std::fmt::Debug for Countersign {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Countersign")
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Countersign {
+    /// The fairing, configured by `[default.auth]` in Rocket.toml: sign-in, sessions, pages and guards.
+    ///
+    /// Built without the feature `server`, it only verifies tokens.
+    #[must_use]
+    pub fn fairing() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            #[cfg(feature = "server")]
+            hooks: Arc::new(NoHooks),
+            #[cfg(feature = "server")]
+            store: None,
+            #[cfg(feature = "server")]
+            verify_only: false,
+        }
+    }
+
+    /// The fairing of a program that only verifies tokens: guards work by the shared secret alone, there is no database
+    /// and nothing is mounted. What was revoked elsewhere is not known to it.
+    #[must_use]
+    pub fn verifier() -> Self {
+        Self {
+            #[cfg(feature = "server")]
+            verify_only: true,
+            ..Self::fairing()
+        }
+    }
+
+    /// With a clock that tests move.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// With the application's own part in signing in.
+    #[cfg(feature = "server")]
+    #[must_use]
+    pub fn hooks(mut self, hooks: impl Hooks) -> Self {
+        self.hooks = Arc::new(hooks);
+        self
+    }
+
+    /// With a store of the application's own instead of the one `database_url` names.
+    #[cfg(feature = "server")]
+    #[must_use]
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    async fn ignite(&self, rocket: Rocket<Build>) -> fairing::Result {
+        let config = match Config::from_figment(rocket.figment()) {
+            Ok(config) => config,
+            Err(errors) => {
+                rocket::error!("Countersign cannot start:\n{errors}");
+                return Err(rocket);
+            }
+        };
+        #[cfg(feature = "server")]
+        if !self.verify_only {
+            let parts = server::Parts {
+                clock: Arc::clone(&self.clock),
+                hooks: Arc::clone(&self.hooks),
+                store: self.store.clone(),
+            };
+            return match server::start(config, parts).await {
+                Ok(started) => Ok(server::mount(rocket, started)),
+                Err(error) => {
+                    rocket::error!("Countersign cannot start: {error}");
+                    Err(rocket)
+                }
+            };
+        }
+        Ok(rocket.manage(Auth::verifier(config, Arc::clone(&self.clock))))
+    }
+}
+
+#[rocket::async_trait]
+impl Fairing for Countersign {
+    fn info(&self) -> Info {
+        Info {
+            name: "Countersign",
+            kind: Kind::Ignite | Kind::Liftoff | Kind::Response | Kind::Shutdown | Kind::Singleton,
+        }
+    }
+
+    async fn on_ignite(&self, rocket: Rocket<Build>) -> fairing::Result {
+        self.ignite(rocket).await
+    }
+
+    async fn on_liftoff(&self, rocket: &Rocket<Orbit>) {
+        #[cfg(feature = "server")]
+        server::spawn_background(rocket);
+        #[cfg(not(feature = "server"))]
+        let _ = rocket;
+    }
+
+    async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
+        answers::finish(request, response);
+    }
+
+    async fn on_shutdown(&self, rocket: &Rocket<Orbit>) {
+        #[cfg(feature = "server")]
+        server::shut_down(rocket).await;
+        #[cfg(not(feature = "server"))]
+        let _ = rocket;
+    }
+}

@@ -1,0 +1,60 @@
+//! What every guard shares.
+
+use std::sync::Arc;
+
+use rocket::{Ignite, Rocket};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::session::{CookieRules, Csrf, Sessions};
+
+/// Countersign's managed state: configuration and services, put there by the fairing.
+#[derive(Debug)]
+pub struct Auth {
+    /// The checked configuration.
+    pub config: Config,
+    /// Names and attributes of cookies.
+    pub cookies: CookieRules,
+    /// CSRF pairs.
+    pub csrf: Csrf,
+    /// Sessions.
+    pub sessions: Arc<Sessions>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Where people may be sent.
+    #[cfg(feature = "server")]
+    pub redirects: crate::signin::Redirects,
+    /// Signing in; absent in a program that only verifies tokens.
+    #[cfg(feature = "server")]
+    pub sign_in: Option<crate::signin::SignIn>,
+}
+
+impl Auth {
+    /// For a program that only verifies tokens.
+    pub(crate) fn verifier(config: Config, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            cookies: CookieRules::new(config.jwt.format, config.url.secure),
+            csrf: Csrf::new(config.secrets.clone()),
+            sessions: Arc::new(Sessions::verifier(&config, Arc::clone(&clock))),
+            clock,
+            #[cfg(feature = "server")]
+            redirects: crate::signin::Redirects::new(&config.url.origin, &config.allowed_origins),
+            #[cfg(feature = "server")]
+            sign_in: None,
+            config,
+        }
+    }
+
+    /// For `Sentinel::abort`: whether `guard` must refuse the launch because the fairing is missing.
+    pub(super) fn is_missing(rocket: &Rocket<Ignite>, guard: &str) -> bool {
+        if rocket.state::<Self>().is_some() {
+            return false;
+        }
+        tracing::error!("a handler asks for `{guard}`, but the fairing is not attached");
+        rocket::error!(
+            "A handler asks for `countersign::{guard}`, but Countersign's fairing is not attached. \
+             Add `.attach(countersign::Countersign::fairing())` to the rocket."
+        );
+        true
+    }
+}

@@ -1,0 +1,82 @@
+//! The token that forms repeat.
+
+use rocket::http::Status;
+use rocket::request::{FromRequest, Outcome};
+use rocket::{Ignite, Request, Rocket, Sentinel};
+
+use super::lookup::{cookie_header, jar_cookie};
+use super::{Auth, Outbox};
+use crate::secret::{EntropyError, same_text};
+use crate::session::{CsrfPair, Found};
+
+/// The CSRF token of this browser, to be put into a form's hidden field `csrfToken`.
+///
+/// A browser without one gets one: the cookie is set with the answer.
+#[derive(Debug, Clone)]
+pub struct CsrfToken(CsrfPair);
+
+impl CsrfToken {
+    /// 64 hexadecimal digits.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        self.0.token()
+    }
+}
+
+/// The pair of this request, made once.
+struct Pair(Result<CsrfPair, EntropyError>);
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for CsrfToken {
+    type Error = EntropyError;
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, EntropyError> {
+        let Some(auth) = request.rocket().state::<Auth>() else {
+            return Outcome::Error((Status::InternalServerError, EntropyError));
+        };
+        let pair = request.local_cache(|| {
+            Pair(match sent_pair(request, auth) {
+                Some(pair) => Ok(pair),
+                None => auth.csrf.generate().inspect(|pair| {
+                    Outbox::of(request).put([auth.cookies.csrf(pair.cookie())]);
+                }),
+            })
+        });
+        match &pair.0 {
+            Ok(pair) => Outcome::Success(Self(pair.clone())),
+            Err(error) => Outcome::Error((Status::ServiceUnavailable, *error)),
+        }
+    }
+}
+
+impl Sentinel for CsrfToken {
+    fn abort(rocket: &Rocket<Ignite>) -> bool {
+        Auth::is_missing(rocket, "CsrfToken")
+    }
+}
+
+/// The pair this browser sent, if we vouch for it.
+fn sent_pair(request: &Request<'_>, auth: &Auth) -> Option<CsrfPair> {
+    let name = auth.cookies.csrf_name();
+    let found = match cookie_header(request) {
+        Some(header) => header.find(name),
+        None => jar_cookie(request, name),
+    };
+    match found {
+        Found::Value(value) => auth.csrf.read(&value),
+        Found::Absent | Found::Unusable => None,
+    }
+}
+
+/// Whether a form's token is the one of this browser's cookie, and the cookie is ours.
+pub(crate) fn is_vouched(request: &Request<'_>, auth: &Auth, token: &str) -> bool {
+    sent_pair(request, auth).is_some_and(|pair| same_text(pair.token(), token))
+}
+
+/// Gives the browser a fresh pair: at sign-in and sign-out, so that no token outlives the session it was fetched in.
+#[cfg(feature = "server")]
+pub(crate) fn rotate(request: &Request<'_>, auth: &Auth) -> Result<(), EntropyError> {
+    let pair = auth.csrf.generate()?;
+    Outbox::of(request).put([auth.cookies.csrf(pair.cookie())]);
+    Ok(())
+}

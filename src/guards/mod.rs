@@ -1,0 +1,64 @@
+//! What a handler may ask for.
+//!
+//! | guard | gives | nobody signed in | store down |
+//! | --- | --- | --- | --- |
+//! | [`Session`] | who is signed in | forward with 401 | error 503 |
+//! | [`OptionalSession`] | who is signed in, if anybody | none | error 503 |
+//! | [`Token`] | the token's claims | forward with 401 | error 503 |
+//! | [`OptionalToken`] | the token's claims, if any | none | error 503 |
+//! | [`CsrfForm`], [`CsrfJson`] | a body whose CSRF token was checked | | |
+//! | [`CsrfToken`] | the token a form must repeat | | |
+//!
+//! Any number of them in a signature costs one look-up per request. Forgetting the fairing refuses the launch with the
+//! line to add.
+//!
+//! # Why `OptionalSession` and not `Option<Session>`
+//! Rocket turns every failure of a guard into `None`, so with `Option<Session>` a store that is down looks like a person
+//! who is signed out. [`OptionalSession`] is none only for the latter.
+//!
+//! # The typed reason
+//! A guard's error never reaches a catcher in Rocket. An application with catchers of its own reads it with
+//! [`failure_of`]:
+//!
+//! ```
+//! use countersign::guards::failure_of;
+//! use rocket::{Request, catch};
+//!
+//! #[catch(401)]
+//! fn unauthorized(request: &Request<'_>) -> String {
+//!     let code = failure_of(request).map_or("unknown", |reason| reason.code());
+//!     format!("Please sign in ({code}).")
+//! }
+//! ```
+
+mod auth;
+mod client;
+mod csrf_body;
+mod csrf_form;
+mod csrf_json;
+mod csrf_token;
+mod lookup;
+mod optional_session;
+mod outbox;
+mod session;
+mod token;
+
+pub use auth::Auth;
+#[cfg(feature = "server")]
+pub(crate) use client::client_of;
+pub use csrf_body::CsrfError;
+#[cfg(feature = "server")]
+pub(crate) use csrf_body::{BodyKind, is_same_site, read_body};
+pub use csrf_form::CsrfForm;
+pub use csrf_json::CsrfJson;
+pub use csrf_token::CsrfToken;
+#[cfg(feature = "server")]
+pub(crate) use csrf_token::{is_vouched, rotate};
+pub use lookup::failure_of;
+pub(crate) use lookup::has_asked;
+#[cfg(feature = "server")]
+pub(crate) use lookup::{cookie_header, jar_cookie, lookup, presented_cookie};
+pub use optional_session::OptionalSession;
+pub(crate) use outbox::Outbox;
+pub use session::Session;
+pub use token::{OptionalToken, Token};

@@ -1,0 +1,20 @@
+//! The library's own pages: templates, languages, assets.
+//!
+//! The pages are embedded, so that one binary runs anywhere, and a host overrides one by having a file of the same name
+//! below its `template_dir`: `templates/auth/sign_in.html.tera` replaces the sign-in page, `templates/auth/locales/fr.json`
+//! adds French.
+//!
+//! # Why a private Tera
+//! `rocket_dyn_templates` may be attached once, and belongs to the host; it strips extensions from names, and Tera
+//! escapes by name. Here every template is named `*.html`, so everything is escaped, and nothing of the host's is
+//! touched.
+
+mod assets;
+mod context;
+mod language;
+mod templates;
+
+pub use assets::{Asset, Assets};
+pub use context::{PageContext, PageError};
+pub use language::{Language, Locales};
+pub use templates::{LoadError, Pages, fill_filter};

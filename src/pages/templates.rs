@@ -1,0 +1,170 @@
+//! Loading and rendering the library's templates.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use include_dir::{Dir, include_dir};
+use rocket_dyn_templates::tera::{self, Tera, Value};
+use serde::Serialize;
+
+use super::{Assets, Locales};
+
+static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates/auth");
+
+/// Why the pages could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// A template does not parse, or extends one that is missing.
+    #[error("a template in {place} cannot be used: {reason}")]
+    Template {
+        /// Where it is.
+        place: String,
+        /// What Tera says.
+        reason: String,
+    },
+    /// A language file is no flat JSON object of texts.
+    #[error("the language file {0}.json cannot be used: {1}")]
+    Language(String, serde_json::Error),
+    /// A file cannot be read.
+    #[error("{0} cannot be read: {1}")]
+    Read(String, std::io::Error),
+}
+
+/// The library's pages.
+#[derive(Debug)]
+pub struct Pages {
+    tera: Tera,
+    locales: Locales,
+    assets: Assets,
+}
+
+impl Pages {
+    /// Loads the embedded pages, and over them the host's files in `template_dir/auth`, if there are any.
+    ///
+    /// # Errors
+    /// [`LoadError`] that names the file.
+    pub fn load(template_dir: &Path) -> Result<Self, LoadError> {
+        let (mut templates, mut languages) = embedded();
+        let own = template_dir.join("auth");
+        read_files(&own, ".html.tera", |stem, text| {
+            templates.push((template_name(stem), text))
+        })?;
+        read_files(&own.join("locales"), ".json", |stem, text| {
+            languages.push((stem.to_owned(), text))
+        })?;
+        let mut tera = Tera::default();
+        tera.register_filter("fill", fill_filter);
+        tera.add_raw_templates(templates)
+            .map_err(|error| LoadError::Template {
+                place: own.display().to_string(),
+                reason: explain(&error),
+            })?;
+        let locales = Locales::parse(&languages).map_err(|(code, error)| LoadError::Language(code, error))?;
+        Ok(Self {
+            tera,
+            locales,
+            assets: Assets::embedded(),
+        })
+    }
+
+    /// The languages.
+    #[must_use]
+    pub fn locales(&self) -> &Locales {
+        &self.locales
+    }
+
+    /// The styles and scripts.
+    #[must_use]
+    pub fn assets(&self) -> &Assets {
+        &self.assets
+    }
+
+    /// Renders the page `name` (`sign_in`).
+    ///
+    /// # Errors
+    /// What Tera says.
+    pub fn render(&self, name: &str, context: &impl Serialize) -> Result<String, tera::Error> {
+        self.tera
+            .render(&template_name(name), &tera::Context::from_serialize(context)?)
+    }
+}
+
+/// In-memory templates are escaped by the ending of their name.
+fn template_name(stem: &str) -> String {
+    format!("auth/{stem}.html")
+}
+
+type Named = Vec<(String, String)>;
+
+fn embedded() -> (Named, Named) {
+    let files = EMBEDDED.files().chain(EMBEDDED.dirs().flat_map(Dir::files));
+    let (mut templates, mut languages) = (Vec::new(), Vec::new());
+    for file in files {
+        let name = file
+            .path()
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        let text = file.contents_utf8().unwrap_or_default().to_owned();
+        if let Some(stem) = name.strip_suffix(".html.tera") {
+            templates.push((template_name(stem), text));
+        } else if let Some(code) = name.strip_suffix(".json") {
+            languages.push((code.to_owned(), text));
+        }
+    }
+    (templates, languages)
+}
+
+/// Hands every file of a folder with this ending to `take`; a folder that does not exist has none.
+fn read_files(folder: &Path, ending: &str, mut take: impl FnMut(&str, String)) -> Result<(), LoadError> {
+    let unreadable = |path: &Path| {
+        let shown = path.display().to_string();
+        |error| LoadError::Read(shown, error)
+    };
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(unreadable(folder)(error)),
+    };
+    for entry in entries {
+        let path = entry.map_err(unreadable(folder))?.path();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        if let Some(stem) = name.strip_suffix(ending) {
+            let text = std::fs::read_to_string(&path).map_err(unreadable(&path))?;
+            take(stem, text);
+        }
+    }
+    Ok(())
+}
+
+/// Tera's own message and its causes, in one line.
+fn explain(error: &tera::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text.replace('\n', " ")
+}
+
+/// `{{ t.welcome | fill(name=user.name) }}`: puts values into a text's `{name}` places. The result is text, which Tera
+/// escapes as always.
+///
+/// # Errors
+/// Never; Tera wants a `Result`.
+#[expect(clippy::implicit_hasher, reason = "the signature of a Tera filter")]
+pub fn fill_filter(value: &Value, arguments: &HashMap<String, Value>) -> tera::Result<Value> {
+    let mut text = value.as_str().unwrap_or_default().to_owned();
+    for (name, argument) in arguments {
+        let shown = argument
+            .as_str()
+            .map_or_else(|| argument.to_string(), str::to_owned);
+        text = text.replace(&format!("{{{name}}}"), &shown);
+    }
+    Ok(Value::String(text))
+}

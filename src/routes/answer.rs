@@ -1,0 +1,119 @@
+//! What a route answers with.
+
+use std::io::Cursor;
+
+use rocket::http::{ContentType, Header, Status};
+use rocket::response::{self, Responder, Response};
+use rocket::{Request, http::MediaType};
+use serde_json::{Value, json};
+
+/// An answer: a status, headers, a body.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    status: Status,
+    headers: Vec<Header<'static>>,
+    content_type: Option<ContentType>,
+    body: String,
+}
+
+impl Answer {
+    fn new(status: Status, content_type: Option<ContentType>, body: String) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            content_type,
+            body,
+        }
+    }
+
+    /// A page.
+    pub(crate) fn html(status: Status, body: String) -> Self {
+        Self::new(status, Some(ContentType::HTML), body)
+    }
+
+    /// JSON, as NextAuth labels it.
+    pub(crate) fn json(status: Status, body: &Value) -> Self {
+        let kind = ContentType::new("application", "json").with_params(("charset", "utf-8"));
+        Self::new(status, Some(kind), body.to_string())
+    }
+
+    /// A style or script.
+    pub(crate) fn asset(content_type: &str, body: &str) -> Self {
+        Self::new(
+            Status::Ok,
+            ContentType::parse_flexible(content_type),
+            body.to_owned(),
+        )
+    }
+
+    /// Plain text.
+    pub(crate) fn text(status: Status, body: impl Into<String>) -> Self {
+        Self::new(status, Some(ContentType::Plain), body.into())
+    }
+
+    /// Nothing but the status.
+    pub(crate) fn empty(status: Status) -> Self {
+        Self::new(status, None, String::new())
+    }
+
+    /// 302 to an absolute URL.
+    pub(crate) fn redirect(url: String) -> Self {
+        Self::empty(Status::Found).with("Location", url)
+    }
+
+    /// 303 to an absolute URL: after a form, and from a guarded page to the sign-in page.
+    pub(crate) fn see_other(url: String) -> Self {
+        Self::empty(Status::SeeOther).with("Location", url)
+    }
+
+    /// A redirect as NextAuth's scripts want it: JSON with the absolute URL (protocol section 5).
+    pub(crate) fn script_redirect(status: Status, url: &str) -> Self {
+        Self::json(status, &json!({ "url": url }))
+    }
+
+    /// A problem document (RFC 9457) with a stable code.
+    pub(crate) fn problem(status: Status, code: &str, detail: Option<&str>) -> Self {
+        let mut body = json!({
+            "type": format!("urn:countersign:problem:{code}"),
+            "title": status.reason().unwrap_or("Error"),
+            "status": status.code,
+            "code": code,
+        });
+        if let (Some(detail), Some(body)) = (detail, body.as_object_mut()) {
+            body.insert("detail".to_owned(), detail.into());
+        }
+        Self::problem_with(status, &body)
+    }
+
+    /// A problem document with further members.
+    pub(crate) fn problem_with(status: Status, body: &Value) -> Self {
+        let kind = MediaType::new("application", "problem+json").with_params(("charset", "utf-8"));
+        Self::new(status, Some(ContentType(kind)), body.to_string())
+    }
+
+    /// Adds a header.
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push(Header::new(name, value.into()));
+        self
+    }
+
+    /// Adds `Retry-After`, in seconds.
+    pub(crate) fn retry_after(self, seconds: i64) -> Self {
+        self.with("Retry-After", seconds.to_string())
+    }
+}
+
+impl<'r> Responder<'r, 'static> for Answer {
+    fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
+        let mut response = Response::build();
+        response.status(self.status);
+        for header in self.headers {
+            response.header(header);
+        }
+        if let Some(kind) = self.content_type {
+            response.header(kind);
+        }
+        response.sized_body(self.body.len(), Cursor::new(self.body));
+        response.ok()
+    }
+}

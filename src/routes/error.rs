@@ -1,0 +1,88 @@
+//! `GET error` and `GET verify-request`.
+
+use rocket::http::Status;
+use rocket::{State, get};
+use serde_json::json;
+
+use super::answer::Answer;
+use super::page::{error_context, page};
+use crate::guards::Auth;
+use crate::pages::{PageContext, Pages};
+use crate::session::encode_component;
+
+/// Codes that are shown on the sign-in page, where the person can try again (protocol section 11).
+const SIGN_IN_CODES: [&str; 9] = [
+    "Signin",
+    "OAuthSignin",
+    "OAuthCallback",
+    "OAuthCreateAccount",
+    "EmailCreateAccount",
+    "Callback",
+    "OAuthAccountNotLinked",
+    "EmailSignin",
+    "CredentialsSignin",
+];
+
+/// Codes with a page and a status of their own.
+const PAGES: [(&str, Status); 5] = [
+    ("Configuration", Status::InternalServerError),
+    ("AccessDenied", Status::Forbidden),
+    ("Verification", Status::Forbidden),
+    ("RateLimited", Status::TooManyRequests),
+    ("Unavailable", Status::ServiceUnavailable),
+];
+
+#[get("/error?<error>")]
+pub(super) fn error(
+    auth: &State<Auth>,
+    pages: &State<Pages>,
+    context: PageContext,
+    error: Option<&str>,
+) -> Answer {
+    show(auth, pages, &context, error.unwrap_or_default())
+}
+
+/// v3 and v4 also take the code as a path segment.
+#[get("/error/<error>")]
+pub(super) fn error_in_path(
+    auth: &State<Auth>,
+    pages: &State<Pages>,
+    context: PageContext,
+    error: &str,
+) -> Answer {
+    show(auth, pages, &context, error)
+}
+
+fn show(auth: &Auth, pages: &Pages, context: &PageContext, code: &str) -> Answer {
+    if let Some(own) = &auth.config.pages.error {
+        let mark = if own.contains('?') { '&' } else { '?' };
+        return Answer::redirect(format!(
+            "{}{own}{mark}error={}",
+            auth.config.url.origin,
+            encode_component(code)
+        ));
+    }
+    if let Some(known) = SIGN_IN_CODES
+        .iter()
+        .find(|known| known.eq_ignore_ascii_case(code))
+    {
+        return Answer::redirect(format!("{}?error={known}", auth.config.url.base("signin")));
+    }
+    let known = PAGES.iter().find(|(known, _)| known.eq_ignore_ascii_case(code));
+    let (code, status) = known.copied().unwrap_or(("default", Status::Ok));
+    page(
+        pages,
+        status,
+        "error",
+        context,
+        error_context(auth, pages, context, code, true),
+    )
+}
+
+#[get("/verify-request")]
+pub(super) fn verify_request(auth: &State<Auth>, pages: &State<Pages>, context: PageContext) -> Answer {
+    match &auth.config.pages.verify_request {
+        Some(own) => Answer::redirect(format!("{}{own}", auth.config.url.origin)),
+        None => page(pages, Status::Ok, "verify_request", &context, json!({})),
+    }
+}

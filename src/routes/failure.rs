@@ -1,0 +1,168 @@
+//! The only place where an error becomes a status.
+//!
+//! People see fixed texts chosen by a code; what really happened goes to the log. The same failure answers a page, a
+//! script and a program each in its own form.
+
+use rocket::Request;
+use rocket::http::Status;
+
+use super::answer::Answer;
+use super::medium::prefers_html;
+use super::page::failure_page;
+use crate::config::SiteUrl;
+use crate::guards::CsrfError;
+use crate::session::encode_component;
+use crate::signin::{SignInError, SignUpError};
+use crate::store;
+
+/// How long to wait before asking again when the store does not answer, seconds.
+pub(crate) const RETRY_AFTER: i64 = 5;
+
+/// A failure, ready to be answered.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// The HTTP status.
+    pub(crate) status: Status,
+    /// The stable code of problem documents.
+    pub(crate) code: &'static str,
+    /// NextAuth's error code, which selects the text people see.
+    pub(crate) error: &'static str,
+    /// Seconds.
+    pub(crate) retry_after: Option<i64>,
+    /// A page of the host's that explains.
+    pub(crate) location: Option<String>,
+}
+
+impl Failure {
+    const fn new(status: Status, code: &'static str, error: &'static str) -> Self {
+        Self {
+            status,
+            code,
+            error,
+            retry_after: None,
+            location: None,
+        }
+    }
+
+    fn later(self, seconds: i64) -> Self {
+        Self {
+            retry_after: Some(seconds),
+            ..self
+        }
+    }
+
+    /// The store did not answer.
+    pub(crate) fn unavailable() -> Self {
+        Self::new(Status::ServiceUnavailable, "service_unavailable", "Unavailable").later(RETRY_AFTER)
+    }
+
+    /// Something that should not happen.
+    pub(crate) const fn internal() -> Self {
+        Self::new(Status::InternalServerError, "internal_error", "Configuration")
+    }
+
+    /// Where a script is told to go: the error page, which knows the text.
+    pub(crate) fn url(&self, site: &SiteUrl) -> String {
+        match (&self.location, self.error) {
+            (Some(location), _) => location.clone(),
+            (None, "csrf") => format!("{}?csrf=true", site.base("signin")),
+            (None, "CredentialsSignin") => {
+                format!(
+                    "{}?error=CredentialsSignin&provider=credentials",
+                    site.base("error")
+                )
+            }
+            (None, error) => format!("{}?error={}", site.base("error"), encode_component(error)),
+        }
+    }
+
+    /// For a sender of a form of the protocol: scripts get JSON with the URL, browsers are redirected where NextAuth
+    /// redirects, and a page says so directly where waiting is the only remedy.
+    pub(crate) async fn answer_action(self, request: &Request<'_>, site: &SiteUrl, script: bool) -> Answer {
+        let wait = self.retry_after;
+        let answer = if script {
+            Answer::script_redirect(self.status, &self.url(site))
+        } else if matches!(self.error, "csrf" | "CredentialsSignin" | "AccessDenied") {
+            Answer::redirect(self.url(site))
+        } else {
+            return self.answer(request).await;
+        };
+        wait.into_iter().fold(answer, Answer::retry_after)
+    }
+
+    /// For everybody else: a page for a browser, a problem document for a program.
+    pub(crate) async fn answer(self, request: &Request<'_>) -> Answer {
+        let answer = if prefers_html(request) {
+            failure_page(request, &self).await
+        } else {
+            Answer::problem(self.status, self.code, None)
+        };
+        self.retry_after.into_iter().fold(answer, Answer::retry_after)
+    }
+}
+
+impl From<SignInError> for Failure {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::Credentials => {
+                Self::new(Status::Unauthorized, "credentials_wrong", "CredentialsSignin")
+            }
+            SignInError::Denied(location) => Self {
+                location,
+                ..Self::new(Status::Forbidden, "access_denied", "AccessDenied")
+            },
+            SignInError::Limited(hit) => limited(hit.retry_after),
+            SignInError::Busy(seconds) => busy(seconds),
+            SignInError::Store(error) => error.into(),
+            SignInError::Hook(error) => {
+                tracing::error!(%error, "a hook failed");
+                Self::internal()
+            }
+            SignInError::Internal(error) => {
+                tracing::error!(%error, "a sign-in failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<SignUpError> for Failure {
+    fn from(error: SignUpError) -> Self {
+        match error {
+            SignUpError::Invalid(_) => Self::new(Status::BadRequest, "form_invalid", "Signup"),
+            SignUpError::Limited(hit) => limited(hit.retry_after),
+            SignUpError::Busy(seconds) => busy(seconds),
+            SignUpError::Store(error) => error.into(),
+            SignUpError::Internal(error) => {
+                tracing::error!(%error, "a sign-up failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<store::Error> for Failure {
+    fn from(error: store::Error) -> Self {
+        tracing::error!(%error, "the store did not answer");
+        Self::unavailable()
+    }
+}
+
+impl From<&CsrfError> for Failure {
+    fn from(error: &CsrfError) -> Self {
+        let shown = if *error == CsrfError::Csrf {
+            "csrf"
+        } else {
+            "default"
+        };
+        Self::new(error.status(), error.code(), shown)
+    }
+}
+
+fn limited(seconds: i64) -> Failure {
+    Failure::new(Status::TooManyRequests, "rate_limited", "RateLimited").later(seconds)
+}
+
+fn busy(seconds: u32) -> Failure {
+    Failure::new(Status::ServiceUnavailable, "busy", "Unavailable").later(seconds.into())
+}

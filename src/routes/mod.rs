@@ -1,0 +1,85 @@
+//! The URL map: one file per action.
+//!
+//! | route | file |
+//! | --- | --- |
+//! | `GET signin`, `GET signin/<provider>`, `POST signin/<provider>` | `signin.rs` |
+//! | `GET, POST callback/<provider>` | `callback.rs` |
+//! | `GET, POST signout` | `signout.rs` |
+//! | `GET, POST session` | `session.rs` |
+//! | `GET csrf`, `GET providers`, `POST _log` | `small.rs` |
+//! | `GET, POST signup` | `signup.rs` |
+//! | `GET error`, `GET verify-request` | `error.rs` |
+//! | `GET account` and the forms on it | `account.rs` |
+//! | `POST language` | `language.rs` |
+//! | `GET assets/<name>` | `assets.rs` |
+//!
+//! Every unsafe route takes a `CheckedForm`: no CSRF token, no form. `failure.rs` is the only place where an error becomes
+//! a status.
+
+mod account;
+mod answer;
+mod assets;
+mod callback;
+mod callback_url;
+mod catchers;
+mod error;
+mod failure;
+mod form;
+mod language;
+mod medium;
+mod page;
+mod session;
+mod signin;
+mod signout;
+mod signup;
+mod small;
+mod unknown;
+
+use rocket::{Catcher, Route, routes};
+
+/// All routes, to be mounted at the base path.
+#[must_use]
+pub(crate) fn routes() -> Vec<Route> {
+    let mut routes = routes![
+        account::page,
+        account::change_name,
+        account::change_password,
+        account::end_session,
+        account::end_others,
+        assets::asset,
+        callback::credentials,
+        callback::credentials_get,
+        callback::credentials_head,
+        error::error,
+        error::error_in_path,
+        error::verify_request,
+        language::choose,
+        session::read,
+        session::update,
+        signin::page,
+        signin::page_of_provider,
+        signin::start,
+        signout::page,
+        signout::sign_out,
+        signup::page,
+        signup::sign_up,
+        small::csrf,
+        small::providers,
+        small::log,
+    ];
+    routes.extend(unknown::routes());
+    routes
+}
+
+/// The catchers for what guards refuse, to be registered at the root unless the host has its own.
+#[must_use]
+pub(crate) fn catchers() -> Vec<Catcher> {
+    catchers::catchers()
+}
+
+/// Catchers for every other failure, in the library's own pages and problem documents, for an application that has none:
+/// `.register("/", countersign::error_catchers())`.
+#[must_use]
+pub fn error_catchers() -> Vec<Catcher> {
+    catchers::default_catchers()
+}

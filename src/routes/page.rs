@@ -1,0 +1,79 @@
+//! Rendering the library's pages.
+
+use rocket::Request;
+use rocket::http::Status;
+use rocket::request::{FromRequest as _, Outcome};
+use serde::Serialize;
+use serde_json::json;
+
+use super::answer::Answer;
+use super::failure::Failure;
+use crate::guards::Auth;
+use crate::pages::{PageContext, Pages};
+
+#[derive(Serialize)]
+struct Whole<'a, T> {
+    #[serde(flatten)]
+    page: &'a PageContext,
+    #[serde(flatten)]
+    own: T,
+}
+
+/// Renders a page with what every page has and what this one has of its own.
+pub(super) fn page(
+    pages: &Pages,
+    status: Status,
+    name: &str,
+    page: &PageContext,
+    own: impl Serialize,
+) -> Answer {
+    match pages.render(name, &Whole { page, own }) {
+        Ok(html) => Answer::html(status, html),
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::error!(%error, cause, name, "a page could not be rendered");
+            Answer::text(
+                Status::InternalServerError,
+                "This page cannot be shown at the moment.",
+            )
+        }
+    }
+}
+
+/// The page for a failure. It asks nothing of the store, so that it can say that the store is down.
+pub(super) async fn failure_page(request: &Request<'_>, failure: &Failure) -> Answer {
+    let rocket = request.rocket();
+    let (Some(auth), Some(pages)) = (rocket.state::<Auth>(), rocket.state::<Pages>()) else {
+        return Answer::problem(failure.status, failure.code, None);
+    };
+    if failure.status == Status::ServiceUnavailable {
+        let context = PageContext::without_session(request, auth, pages);
+        return page(pages, failure.status, "unavailable", &context, json!({}));
+    }
+    let context = match PageContext::from_request(request).await {
+        Outcome::Success(context) => context,
+        _ => PageContext::without_session(request, auth, pages),
+    };
+    let own = error_context(auth, pages, &context, failure.error, true);
+    page(pages, failure.status, "error", &context, own)
+}
+
+/// What the error page shows for a code: fixed texts only, never the code's own words.
+pub(super) fn error_context(
+    auth: &Auth,
+    pages: &Pages,
+    context: &PageContext,
+    error: &str,
+    sign_in: bool,
+) -> serde_json::Value {
+    let texts = pages.locales().texts(context.lang());
+    let title = texts
+        .get(&format!("error_title_{error}"))
+        .or_else(|| texts.get("error_title"));
+    json!({
+        "code": error,
+        "title": title,
+        "message": pages.locales().error_text(context.lang(), error),
+        "sign_in_url": sign_in.then(|| auth.config.url.base("signin")),
+    })
+}

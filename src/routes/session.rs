@@ -1,0 +1,109 @@
+//! `GET session` and `POST session`.
+
+use rocket::http::Status;
+use rocket::request::{FromRequest, Outcome};
+use rocket::{Request, State, get, post};
+use serde_json::{Value, json};
+
+use super::answer::Answer;
+use super::callback_url::CallbackUrl;
+use super::failure::Failure;
+use super::form::{CheckedForm, FormError};
+use crate::config::EmptySession;
+use crate::guards::{Auth, CsrfError, CsrfToken, Outbox, cookie_header, lookup, presented_cookie};
+use crate::session::{CookieHeader, Found, SessionData, SessionError};
+use crate::signin::SignIn;
+
+/// The request itself, for the few handlers that need to look anything up or set cookies.
+pub(super) struct Sender<'r>(pub(super) &'r Request<'r>);
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for Sender<'r> {
+    type Error = std::convert::Infallible;
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Self::Error> {
+        Outcome::Success(Self(request))
+    }
+}
+
+#[get("/session")]
+pub(super) async fn read(
+    sender: Sender<'_>,
+    auth: &State<Auth>,
+    _csrf: CsrfToken,
+    _url: CallbackUrl,
+) -> Answer {
+    match lookup(sender.0).await {
+        Ok(session) => show(sender.0, auth, &session).await,
+        Err(SessionError::Unavailable) => Failure::unavailable().answer(sender.0).await,
+        Err(reason) => {
+            // A cookie of ours whose session is over is of no more use. One we cannot read may belong to a sibling
+            // whose keys we do not have yet, so it is left alone.
+            if matches!(reason, SessionError::Expired | SessionError::Revoked) {
+                delete_session_cookie(sender.0, auth);
+            }
+            Answer::json(Status::Ok, &empty(auth))
+        }
+    }
+}
+
+/// `update()` of NextAuth's clients: the host's `jwt` hook sees the data and decides what of it to take over.
+#[post("/session", data = "<form>")]
+pub(super) async fn update(
+    sender: Sender<'_>,
+    auth: &State<Auth>,
+    form: Result<CheckedForm, FormError>,
+) -> Answer {
+    let form = match form {
+        Ok(form) => form,
+        // v5's client breaks on `null` here, so `{}` for every generation.
+        Err(FormError {
+            reason: CsrfError::Csrf,
+            ..
+        }) => return Answer::json(Status::BadRequest, &json!({})),
+        Err(error) => return Failure::from(&error.reason).answer(sender.0).await,
+    };
+    let session = match lookup(sender.0).await {
+        Ok(session) => session,
+        Err(SessionError::Unavailable) => return Failure::unavailable().answer(sender.0).await,
+        Err(_) => return Answer::json(Status::Ok, &empty(auth)),
+    };
+    let (Some(sign_in), Found::Value(presented)) = (&auth.sign_in, presented_cookie(sender.0, auth)) else {
+        return show(sender.0, auth, &session).await;
+    };
+    let data = form.value("data").cloned().unwrap_or(Value::Null);
+    match sign_in.renew(&session, &presented, Some(&data)).await {
+        Ok(Some(issued)) => {
+            let sent = cookie_header(sender.0).unwrap_or_else(|| CookieHeader::parse([]));
+            Outbox::of(sender.0).put(auth.cookies.session(&issued.value, issued.expires_at, &sent));
+            show(sender.0, auth, &issued.session).await
+        }
+        Ok(None) => show(sender.0, auth, &session).await,
+        Err(error) => Failure::from(error).answer(sender.0).await,
+    }
+}
+
+async fn show(request: &Request<'_>, auth: &Auth, session: &SessionData) -> Answer {
+    let body = match auth.sign_in.as_ref() {
+        Some(sign_in) => SignIn::session_body(sign_in, session).await,
+        None => return Failure::internal().answer(request).await,
+    };
+    match body {
+        Ok(body) => Answer::json(Status::Ok, &Value::Object(body)),
+        Err(error) => Failure::from(error).answer(request).await,
+    }
+}
+
+/// What nobody's session looks like.
+fn empty(auth: &Auth) -> Value {
+    match auth.config.session.empty {
+        EmptySession::Object => json!({}),
+        EmptySession::Null => Value::Null,
+    }
+}
+
+/// Deletes the session cookie and all chunks the request has of it.
+pub(super) fn delete_session_cookie(request: &Request<'_>, auth: &Auth) {
+    let sent = cookie_header(request).unwrap_or_else(|| CookieHeader::parse([]));
+    Outbox::of(request).put(auth.cookies.delete_session(&sent));
+}

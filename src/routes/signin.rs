@@ -1,0 +1,103 @@
+//! `GET signin` and `POST signin/<provider>`.
+
+use rocket::http::Status;
+use rocket::{State, get, post};
+use serde_json::json;
+
+use super::answer::Answer;
+use super::callback_url::{self, CallbackUrl};
+use super::failure::Failure;
+use super::form::{CheckedForm, FormError};
+use super::page::page as render;
+use super::session::Sender;
+use super::small::public_providers;
+use crate::guards::Auth;
+use crate::pages::{PageContext, Pages};
+use crate::session::encode_component;
+
+#[get("/signin?<error>&<csrf>&<notice>")]
+pub(super) fn page(
+    auth: &State<Auth>,
+    pages: &State<Pages>,
+    context: PageContext,
+    callback_url: CallbackUrl,
+    error: Option<&str>,
+    csrf: Option<&str>,
+    notice: Option<&str>,
+) -> Answer {
+    if let Some(own) = &auth.config.pages.sign_in {
+        return Answer::redirect(own_page(auth, own, &callback_url.0, error));
+    }
+    let lang = context.lang();
+    let shown = match (error.filter(|code| !code.is_empty()), csrf) {
+        (Some(code), _) => Some(pages.locales().error_text(lang, code)),
+        (None, Some("true")) => Some(pages.locales().text(lang, "error_csrf")),
+        _ => None,
+    };
+    let notice = (notice == Some("signed_up")).then(|| pages.locales().text(lang, "notice_signed_up"));
+    let others: Vec<_> = public_providers(auth)
+        .into_iter()
+        .filter(|other| other.kind != "credentials")
+        .collect();
+    let own = json!({
+        "callback_url": callback_url.0,
+        "error": shown,
+        "notice": notice,
+        "providers": others,
+        "credentials": auth.config.credentials.is_some(),
+        "sign_up": auth.sign_in.as_ref().is_some_and(crate::signin::SignIn::is_sign_up_open),
+        "email": "",
+    });
+    render(pages, Status::Ok, "sign_in", &context, own)
+}
+
+/// As NextAuth: the page, whatever the provider. A GET never starts anything (ASVS 5.0, 3.5.3 and 7.6.2).
+#[get("/signin/<_provider>")]
+pub(super) fn page_of_provider(
+    auth: &State<Auth>,
+    pages: &State<Pages>,
+    context: PageContext,
+    callback_url: CallbackUrl,
+    _provider: &str,
+) -> Answer {
+    page(auth, pages, context, callback_url, None, None, None)
+}
+
+/// Starts a sign-in. With credentials there is nothing to start: the form posts to the callback.
+#[post("/signin/<_provider>", data = "<form>")]
+pub(super) async fn start(
+    sender: Sender<'_>,
+    auth: &State<Auth>,
+    _provider: &str,
+    form: Result<CheckedForm, FormError>,
+) -> Answer {
+    let form = match form {
+        Ok(form) => form,
+        Err(error) => {
+            let failure = Failure::from(&error.reason);
+            return failure
+                .answer_action(sender.0, &auth.config.url, error.script)
+                .await;
+        }
+    };
+    callback_url::choose(sender.0, auth, form.optional("callbackUrl"));
+    let url = auth.config.url.base("signin");
+    if form.is_script() {
+        Answer::script_redirect(Status::Ok, &url)
+    } else {
+        Answer::redirect(url)
+    }
+}
+
+/// The host's own sign-in page, told where to go afterwards.
+fn own_page(auth: &Auth, path: &str, callback_url: &str, error: Option<&str>) -> String {
+    let mark = if path.contains('?') { '&' } else { '?' };
+    let error = error
+        .map(|code| format!("&error={}", encode_component(code)))
+        .unwrap_or_default();
+    format!(
+        "{}{path}{mark}callbackUrl={}{error}",
+        auth.config.url.origin,
+        encode_component(callback_url)
+    )
+}

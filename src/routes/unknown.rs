@@ -1,0 +1,39 @@
+//! Everything else below the base path: 400, as NextAuth v3 and v4 answer.
+
+use rocket::http::{Method, Status};
+use rocket::route::{Handler, Outcome};
+use rocket::{Data, Request, Route};
+
+use super::answer::Answer;
+
+/// Asked after every other route.
+const LAST: isize = 1000;
+
+#[derive(Clone)]
+struct Unknown;
+
+#[rocket::async_trait]
+impl Handler for Unknown {
+    async fn handle<'r>(&self, request: &'r Request<'_>, _data: Data<'r>) -> Outcome<'r> {
+        let detail = format!("This action with HTTP {} is not supported.", request.method());
+        Outcome::from(
+            request,
+            Answer::problem(Status::BadRequest, "action_unknown", Some(&detail)),
+        )
+    }
+}
+
+/// One route for every method; HEAD is answered by GET's.
+pub(super) fn routes() -> Vec<Route> {
+    [
+        Method::Get,
+        Method::Post,
+        Method::Put,
+        Method::Patch,
+        Method::Delete,
+        Method::Options,
+    ]
+    .into_iter()
+    .map(|method| Route::ranked(LAST, method, "/<path..>", Unknown))
+    .collect()
+}

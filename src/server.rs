@@ -1,0 +1,245 @@
+//! Putting the service together, and what goes on in the background.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rocket::tokio::{self, task::JoinHandle};
+use rocket::{Build, Orbit, Rocket};
+
+use crate::clock::{Clock, Timestamp};
+use crate::config::{Config, CredentialsConfig};
+use crate::guards::Auth;
+use crate::pages::{LoadError, Pages};
+use crate::providers::hasher::HashError;
+use crate::providers::{Credentials, Hasher};
+use crate::routes;
+use crate::session::{CookieRules, Csrf, REFRESH_EVERY, RevocationList, Sessions};
+use crate::signin::{Hooks, Limits, Redirects, SignIn};
+use crate::store::{self, Store};
+
+/// How often expired rows are looked for.
+const CLEAN_EVERY: Duration = Duration::from_mins(1);
+/// Rows deleted by one statement, so that nobody waits long for the one writer.
+const CLEAN_BATCH: u32 = 500;
+/// Expired rows are kept for a day: a clock that was wrong and is set back must not have destroyed anything.
+const KEEP_EXPIRED: i64 = 24 * 60 * 60;
+
+/// Why the service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database.
+    #[error("{0}")]
+    Store(#[from] store::Error),
+    /// The folder of the database.
+    #[error("the folder {0} for the database cannot be made: {1}")]
+    Folder(String, std::io::Error),
+    /// The pages.
+    #[error("{0}")]
+    Pages(#[from] LoadError),
+    /// The password hashing.
+    #[error("passwords cannot be hashed: {0}")]
+    Hasher(#[from] HashError),
+}
+
+/// What the application brings along.
+pub(crate) struct Parts {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) hooks: Arc<dyn Hooks>,
+    pub(crate) store: Option<Arc<dyn Store>>,
+}
+
+/// A service that is ready to be mounted.
+pub(crate) struct Started {
+    auth: Auth,
+    pages: Pages,
+    background: Background,
+}
+
+/// What runs besides the requests.
+pub(crate) struct Background {
+    store: Arc<dyn Store>,
+    sessions: Arc<Sessions>,
+    revocations: Arc<RevocationList>,
+    clock: Arc<dyn Clock>,
+    tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// Opens the database a configuration names, making the folder of an embedded one.
+///
+/// # Errors
+/// [`StartError`] in one sentence.
+pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
+    if let store::Database::Sqlite(path) = &config.database.database
+        && let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty())
+    {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| StartError::Folder(folder.display().to_string(), error))?;
+    }
+    Ok(store::open(&config.database).await?)
+}
+
+/// Opens and migrates the store, loads pages and revocations.
+pub(crate) async fn start(config: Config, parts: Parts) -> Result<Started, StartError> {
+    let Parts { clock, hooks, store } = parts;
+    let pages = Pages::load(&config.template_dir)?;
+    let store = match store {
+        Some(store) => store,
+        None => open_store(&config).await?,
+    };
+    store.migrate().await?;
+    let cookies = CookieRules::new(config.jwt.format, config.url.secure);
+    let revocations = Arc::new(RevocationList::default());
+    let sessions = Arc::new(Sessions::stored(
+        &config,
+        Arc::clone(&clock),
+        Arc::clone(&store),
+        Arc::clone(&revocations),
+        &cookies,
+    ));
+    sessions.refresh_revocations().await?;
+    let limits = Limits::new(Arc::clone(&store), Arc::clone(&clock), config.limits.clone());
+    let credentials = config
+        .credentials
+        .as_ref()
+        .map(|rules| credentials(&store, rules))
+        .transpose()?;
+    let site_name = config.site_name.clone();
+    let sign_in = SignIn::new(
+        Arc::clone(&store),
+        limits,
+        credentials,
+        hooks,
+        Arc::clone(&sessions),
+        site_name,
+    );
+    let auth = Auth {
+        redirects: Redirects::new(&config.url.origin, &config.allowed_origins),
+        csrf: Csrf::new(config.secrets.clone()),
+        cookies,
+        sessions: Arc::clone(&sessions),
+        clock: Arc::clone(&clock),
+        sign_in: Some(sign_in),
+        config,
+    };
+    let tasks = std::sync::Mutex::default();
+    let background = Background {
+        store,
+        sessions,
+        revocations,
+        clock,
+        tasks,
+    };
+    Ok(Started {
+        auth,
+        pages,
+        background,
+    })
+}
+
+fn credentials(
+    store: &Arc<dyn Store>,
+    rules: &CredentialsConfig,
+) -> Result<(Credentials, CredentialsConfig), HashError> {
+    Ok((
+        Credentials::new(Arc::clone(store), Hasher::new(rules)?),
+        rules.clone(),
+    ))
+}
+
+/// Mounts the routes at the base path, and our catchers where the host has none of its own.
+pub(crate) fn mount(rocket: Rocket<Build>, started: Started) -> Rocket<Build> {
+    let own: Vec<u16> = rocket
+        .catchers()
+        .filter(|catcher| catcher.base.path() == "/")
+        .filter_map(|catcher| catcher.code)
+        .collect();
+    let missing = routes::catchers()
+        .into_iter()
+        .filter(|catcher| catcher.code.is_some_and(|code| !own.contains(&code)));
+    let missing: Vec<_> = missing.collect();
+    let base = started.auth.config.url.base_path.clone();
+    let base = if base.is_empty() { "/".to_owned() } else { base };
+    rocket
+        .mount(base, routes::routes())
+        .register("/", missing)
+        .manage(started.auth)
+        .manage(started.pages)
+        .manage(started.background)
+}
+
+/// Starts what runs in the background.
+pub(crate) fn spawn_background(rocket: &Rocket<Orbit>) {
+    let Some(background) = rocket.state::<Background>() else {
+        return;
+    };
+    let follow = tokio::spawn(follow_revocations(Arc::clone(&background.sessions)));
+    let clean = tokio::spawn(clean_up(
+        Arc::clone(&background.store),
+        Arc::clone(&background.revocations),
+        Arc::clone(&background.clock),
+    ));
+    if let Ok(mut tasks) = background.tasks.lock() {
+        tasks.extend([follow, clean]);
+    }
+}
+
+/// Stops the background and closes the store.
+pub(crate) async fn shut_down(rocket: &Rocket<Orbit>) {
+    let Some(background) = rocket.state::<Background>() else {
+        return;
+    };
+    let tasks = background
+        .tasks
+        .lock()
+        .map(|mut tasks| std::mem::take(&mut *tasks))
+        .unwrap_or_default();
+    for task in tasks {
+        task.abort();
+    }
+    background.store.close().await;
+}
+
+/// Learns what other processes revoked. A store that is down is asked again and again: the list goes stale meanwhile,
+/// and guards say "unknown".
+async fn follow_revocations(sessions: Arc<Sessions>) {
+    let mut was_down = false;
+    loop {
+        tokio::time::sleep(REFRESH_EVERY).await;
+        let outcome = sessions.refresh_revocations().await;
+        match &outcome {
+            Err(error) if !was_down => tracing::error!(%error, "revocations cannot be followed"),
+            Ok(()) if was_down => tracing::info!("revocations are followed again"),
+            _ => {}
+        }
+        was_down = outcome.is_err();
+    }
+}
+
+/// Deletes what expired, in bounded batches. It runs on every instance without harm, and survives every failure.
+async fn clean_up(store: Arc<dyn Store>, revocations: Arc<RevocationList>, clock: Arc<dyn Clock>) {
+    loop {
+        tokio::time::sleep(CLEAN_EVERY).await;
+        let before = clock.now().plus(-KEEP_EXPIRED);
+        revocations.forget_expired(before);
+        if let Err(error) = clean_once(&*store, before).await {
+            tracing::warn!(%error, "expired rows could not be deleted");
+        }
+    }
+}
+
+/// Deletes everything that expired before `before`, batch by batch.
+///
+/// # Errors
+/// [`store::Error`]; what was deleted stays deleted.
+pub async fn clean_once(store: &dyn Store, before: Timestamp) -> Result<(), store::Error> {
+    while store.delete_expired_sessions(before, CLEAN_BATCH).await? == u64::from(CLEAN_BATCH) {
+        tokio::task::yield_now().await;
+    }
+    while store.delete_expired_revocations(before, CLEAN_BATCH).await? == u64::from(CLEAN_BATCH) {
+        tokio::task::yield_now().await;
+    }
+    while store.delete_ended_attempts(before, CLEAN_BATCH).await? == u64::from(CLEAN_BATCH) {
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}

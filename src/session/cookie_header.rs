@@ -1,0 +1,183 @@
+//! Reading the `Cookie` header as browsers write it.
+//!
+//! Rocket's own jar percent-decodes cookie *names*, trims Unicode blanks and keeps the last of twins, which lets
+//! `__%48ost-x=evil` speak for `__Host-x`. So Countersign reads the header itself: names are compared byte for byte,
+//! only SP and HTAB around a pair are trimmed (RFC 6265 section 5.2), a value is percent-decoded once, and two
+//! different values under one name are no value at all.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+
+/// Chunks of a session cookie that are read; a session never needs as many.
+const MAX_CHUNKS: usize = 16;
+
+/// The cookies of one request: its `Cookie` header lines, in order.
+#[derive(Debug, Clone)]
+pub struct CookieHeader<'a> {
+    pairs: Vec<(&'a str, &'a str)>,
+}
+
+/// What a request holds under one cookie name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found<'a> {
+    /// No such cookie.
+    Absent,
+    /// Several different values, or bytes that are no text: as good as a wrong value.
+    Unusable,
+    /// One value, decoded.
+    Value(Cow<'a, str>),
+}
+
+impl<'a> CookieHeader<'a> {
+    /// Splits header lines into pairs. A pair without `=` has no name and is left out.
+    pub fn parse(lines: impl IntoIterator<Item = &'a str>) -> Self {
+        let pairs = lines
+            .into_iter()
+            .flat_map(|line| line.split(';'))
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(name, value)| (name.trim_matches(BLANKS), value.trim_matches(BLANKS)))
+            .collect();
+        Self { pairs }
+    }
+
+    /// The one value under exactly this name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Found<'a> {
+        let mut values = self
+            .pairs
+            .iter()
+            .filter(|(found, _)| *found == name)
+            .map(|(_, value)| *value);
+        let Some(first) = values.next() else {
+            return Found::Absent;
+        };
+        if values.any(|other| other != first) {
+            return Found::Unusable;
+        }
+        decode(first)
+    }
+
+    /// The session cookie: the plain name when it is there, else the chunks `name.0`, `name.1`, … without a gap
+    /// (NextAuth v4 and v5 cut long values so). Other names that share the prefix are not ours.
+    #[must_use]
+    pub fn find_chunked(&self, name: &str) -> Found<'a> {
+        match self.find(name) {
+            Found::Absent => self.join_chunks(name),
+            found => found,
+        }
+    }
+
+    /// The names in this request that hold a session cookie or a chunk of one, to be deleted or replaced.
+    #[must_use]
+    pub fn session_names(&self, name: &str) -> Vec<&'a str> {
+        let mut names: Vec<&str> = Vec::new();
+        for (found, _) in &self.pairs {
+            let ours = *found == name || chunk_index(found, name).is_some();
+            if ours && !names.contains(found) && names.len() <= MAX_CHUNKS {
+                names.push(found);
+            }
+        }
+        names
+    }
+
+    fn join_chunks(&self, name: &str) -> Found<'a> {
+        let mut chunks: [Option<&str>; MAX_CHUNKS] = [None; MAX_CHUNKS];
+        for (found, value) in &self.pairs {
+            let Some(slot) = chunk_index(found, name).and_then(|index| chunks.get_mut(index)) else {
+                continue;
+            };
+            if slot.is_some_and(|other| other != *value) {
+                return Found::Unusable;
+            }
+            *slot = Some(value);
+        }
+        let whole: String = chunks.iter().map_while(|chunk| *chunk).collect();
+        let given = chunks.iter().flatten().count();
+        let in_a_row = chunks.iter().take_while(|chunk| chunk.is_some()).count();
+        match (given, in_a_row) {
+            (0, _) => Found::Absent,
+            (given, row) if given != row => Found::Unusable,
+            _ => match decode(&whole) {
+                Found::Value(value) => Found::Value(Cow::Owned(value.into_owned())),
+                _ => Found::Unusable,
+            },
+        }
+    }
+}
+
+/// RFC 6265's white space; U+2000 and its kin are part of a name.
+const BLANKS: [char; 2] = [' ', '\t'];
+
+fn decode(value: &str) -> Found<'_> {
+    match percent_decode_str(value).decode_utf8() {
+        Ok(text) => Found::Value(text),
+        Err(_) => Found::Unusable,
+    }
+}
+
+/// The canonical decimal number after `name.`; `00`, `1e0` and what overflows are none.
+fn chunk_index(found: &str, name: &str) -> Option<usize> {
+    let digits = found.strip_prefix(name)?.strip_prefix('.')?;
+    let canonical = digits == "0" || !digits.starts_with('0');
+    let decimal = !digits.is_empty() && digits.len() <= 4 && digits.bytes().all(|b| b.is_ascii_digit());
+    if canonical && decimal {
+        digits.parse().ok()
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find<'a>(header: &'a str, name: &str) -> Found<'a> {
+        CookieHeader::parse([header]).find_chunked(name)
+    }
+
+    fn value(text: &str) -> Found<'_> {
+        Found::Value(Cow::Borrowed(text))
+    }
+
+    #[test]
+    fn names_are_compared_byte_for_byte() {
+        assert_eq!(find("__Host-x=real; __%48ost-x=evil", "__Host-x"), value("real"));
+        assert_eq!(find("\u{2000}__Host-x=evil", "__Host-x"), Found::Absent);
+        assert_eq!(find("__host-x=evil", "__Host-x"), Found::Absent);
+        assert_eq!(find("a=1,__Host-x=evil", "__Host-x"), Found::Absent);
+        assert_eq!(find("__Host-x", "__Host-x"), Found::Absent);
+    }
+
+    #[test]
+    fn twins_must_agree() {
+        assert_eq!(find("s=a; s=a", "s"), value("a"));
+        assert_eq!(find("s=a; s=b", "s"), Found::Unusable);
+        assert_eq!(find("s=a; s=", "s"), Found::Unusable);
+    }
+
+    #[test]
+    fn values_are_decoded_once() {
+        assert_eq!(find("s=a%7Cb", "s"), value("a|b"));
+        assert_eq!(find("s=a%257Cb", "s"), value("a%7Cb"));
+        assert_eq!(find("s=%ff", "s"), Found::Unusable);
+        assert_eq!(find("s=%", "s"), value("%"));
+        assert_eq!(find(" s = a ", "s"), value("a"));
+    }
+
+    #[test]
+    fn chunks_are_joined_in_order_and_without_gaps() {
+        assert_eq!(find("s.1=b; s.0=a", "s"), value("ab"));
+        assert_eq!(find("s.0=a; s.2=c", "s"), Found::Unusable);
+        assert_eq!(find("s.1=b", "s"), Found::Unusable);
+        assert_eq!(
+            find(
+                "s.0=a; s.evil=x; s-y=z; s.0.0=q; s.1e0=w; s.99999999999999999999=o",
+                "s"
+            ),
+            value("a")
+        );
+        assert_eq!(find("s=whole; s.0=a", "s"), value("whole"));
+        assert_eq!(find("s.00=a", "s"), Found::Absent);
+    }
+}

@@ -1,0 +1,284 @@
+//! The only code that builds a cookie.
+//!
+//! Every cookie is `Path=/; HttpOnly; SameSite=Lax` without a `Domain`; over https it is `Secure` and its name carries
+//! the prefix that makes browsers insist on it (`__Host-` for the CSRF cookie, `__Secure-` for the others, as NextAuth
+//! names them). Lax, not Strict: a person who comes back from an identity provider or a mail must arrive signed in.
+
+use cookie::{Cookie, Expiration, SameSite};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::cookie_header::CookieHeader;
+use crate::clock::Timestamp;
+use crate::token::{Format, session_cookie_name};
+
+/// JavaScript's `encodeURIComponent`: everything but these is percent-encoded.
+const ENCODE_URI_COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'!')
+    .remove(b'~')
+    .remove(b'*')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')');
+
+/// A year: how long a chosen language is remembered.
+const LANGUAGE_AGE: i64 = 365 * 24 * 60 * 60;
+
+/// Percent-encodes as JavaScript's `encodeURIComponent` does, the encoding of cookie values and query parts.
+#[must_use]
+pub fn encode_component(text: &str) -> String {
+    utf8_percent_encode(text, ENCODE_URI_COMPONENT).to_string()
+}
+
+/// One `Set-Cookie` header, ready to be sent.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SetCookie {
+    name: String,
+    header: String,
+}
+
+impl SetCookie {
+    /// The cookie's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The header's value. It may carry a session: never log it.
+    #[must_use]
+    pub fn header(&self) -> &str {
+        &self.header
+    }
+}
+
+impl std::fmt::Debug for SetCookie {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SetCookie({}=[redacted])", self.name)
+    }
+}
+
+/// Names and attributes of this site's cookies.
+#[derive(Debug, Clone)]
+pub struct CookieRules {
+    secure: bool,
+    chunk: usize,
+    session: &'static str,
+    csrf: String,
+    callback_url: String,
+    language: &'static str,
+}
+
+impl CookieRules {
+    /// The rules for a token format's generation of NextAuth and the site's scheme.
+    #[must_use]
+    pub fn new(format: Format, secure: bool) -> Self {
+        let generation = if format == Format::AuthJsV5 {
+            "authjs"
+        } else {
+            "next-auth"
+        };
+        let (host, prefix) = if secure {
+            ("__Host-", "__Secure-")
+        } else {
+            ("", "")
+        };
+        Self {
+            secure,
+            // NextAuth cuts where 4096 less its estimate of name and attributes ends.
+            chunk: if format == Format::AuthJsV5 { 3936 } else { 3933 },
+            session: session_cookie_name(format, secure),
+            csrf: format!("{host}{generation}.csrf-token"),
+            callback_url: format!("{prefix}{generation}.callback-url"),
+            language: if secure {
+                "__Secure-countersign.language"
+            } else {
+                "countersign.language"
+            },
+        }
+    }
+
+    /// The session cookie's name.
+    #[must_use]
+    pub fn session_name(&self) -> &'static str {
+        self.session
+    }
+
+    /// The CSRF cookie's name.
+    #[must_use]
+    pub fn csrf_name(&self) -> &str {
+        &self.csrf
+    }
+
+    /// The name of the cookie that remembers where to go after signing in.
+    #[must_use]
+    pub fn callback_url_name(&self) -> &str {
+        &self.callback_url
+    }
+
+    /// The name of the cookie that remembers a chosen language.
+    #[must_use]
+    pub fn language_name(&self) -> &'static str {
+        self.language
+    }
+
+    /// Sets the session cookie, in chunks when it is long, and deletes what the request had of it and is not replaced.
+    #[must_use]
+    pub fn session(&self, value: &str, expires_at: Timestamp, sent: &CookieHeader<'_>) -> Vec<SetCookie> {
+        let encoded = encode_component(value);
+        let pieces: Vec<(String, &str)> = if encoded.len() <= self.chunk {
+            vec![(self.session.to_owned(), encoded.as_str())]
+        } else {
+            chunks(&encoded, self.chunk)
+                .enumerate()
+                .map(|(index, piece)| (format!("{}.{index}", self.session), piece))
+                .collect()
+        };
+        let present = sent.session_names(self.session).into_iter();
+        let mut set: Vec<SetCookie> = present
+            .filter(|name| !pieces.iter().any(|(kept, _)| kept == name))
+            .map(|name| self.delete(name))
+            .collect();
+        let expires = Expiration::from(expires_at.to_datetime());
+        set.extend(
+            pieces
+                .iter()
+                .map(|(name, piece)| self.build(name, piece, Some(expires), None)),
+        );
+        set
+    }
+
+    /// Deletes the session cookie and every chunk of it that the request had.
+    #[must_use]
+    pub fn delete_session(&self, sent: &CookieHeader<'_>) -> Vec<SetCookie> {
+        let mut names = sent.session_names(self.session);
+        if !names.contains(&self.session) {
+            names.push(self.session);
+        }
+        names.into_iter().map(|name| self.delete(name)).collect()
+    }
+
+    /// Sets the CSRF cookie, for as long as the browser stays open.
+    #[must_use]
+    pub fn csrf(&self, value: &str) -> SetCookie {
+        self.build(&self.csrf, &encode_component(value), None, None)
+    }
+
+    /// Remembers where to go after signing in, for as long as the browser stays open.
+    #[must_use]
+    pub fn callback_url(&self, url: &str) -> SetCookie {
+        self.build(&self.callback_url, &encode_component(url), None, None)
+    }
+
+    /// Remembers a chosen language for a year.
+    #[must_use]
+    pub fn language(&self, code: &str) -> SetCookie {
+        let age = time::Duration::seconds(LANGUAGE_AGE);
+        self.build(self.language, &encode_component(code), None, Some(age))
+    }
+
+    fn delete(&self, name: &str) -> SetCookie {
+        self.build(name, "", None, Some(time::Duration::ZERO))
+    }
+
+    fn build(
+        &self,
+        name: &str,
+        encoded: &str,
+        expires: Option<Expiration>,
+        max_age: Option<time::Duration>,
+    ) -> SetCookie {
+        let mut cookie = Cookie::build((name.to_owned(), encoded.to_owned()))
+            .path("/")
+            .http_only(true)
+            .same_site(SameSite::Lax)
+            .build();
+        // `secure(false)` would still suppress nothing, but an absent attribute is the plainer header.
+        if self.secure {
+            cookie.set_secure(true);
+        }
+        if let Some(expires) = expires {
+            cookie.set_expires(expires);
+        }
+        if let Some(max_age) = max_age {
+            cookie.set_max_age(max_age);
+        }
+        SetCookie {
+            name: name.to_owned(),
+            header: cookie.to_string(),
+        }
+    }
+}
+
+/// Pieces of `size` bytes; encoded values are ASCII, so every cut is between characters.
+fn chunks(encoded: &str, size: usize) -> impl Iterator<Item = &str> {
+    (0..encoded.len())
+        .step_by(size)
+        .filter_map(move |at| encoded.get(at..(at + size).min(encoded.len())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(secure: bool) -> CookieRules {
+        CookieRules::new(Format::NextAuthV4, secure)
+    }
+
+    #[test]
+    fn over_https_names_and_attributes_insist_on_it() {
+        let none = CookieHeader::parse([]);
+        let set = rules(true).session("abc", Timestamp(1_700_000_000), &none);
+        assert_eq!(
+            set[0].header(),
+            "__Secure-next-auth.session-token=abc; HttpOnly; SameSite=Lax; Secure; Path=/; \
+             Expires=Tue, 14 Nov 2023 22:13:20 GMT"
+        );
+        assert!(
+            rules(true)
+                .csrf("a|b")
+                .header()
+                .starts_with("__Host-next-auth.csrf-token=a%7Cb; ")
+        );
+        assert!(!rules(false).csrf("a|b").header().contains("Secure"));
+    }
+
+    #[test]
+    fn a_long_value_is_cut_and_stale_pieces_are_deleted() {
+        let sent = CookieHeader::parse(["next-auth.session-token=x; next-auth.session-token.0=y; \
+             next-auth.session-token.2=z"]);
+        let set = rules(false).session(&"a".repeat(3934), Timestamp(0), &sent);
+        let names: Vec<&str> = set.iter().map(SetCookie::name).collect();
+        assert_eq!(
+            names,
+            [
+                "next-auth.session-token",
+                "next-auth.session-token.2",
+                "next-auth.session-token.0",
+                "next-auth.session-token.1"
+            ]
+        );
+        assert!(set[0].header().contains("Max-Age=0"));
+        assert!(set.iter().all(|cookie| cookie.header().len() <= 4096));
+    }
+
+    #[test]
+    fn deletion_covers_every_chunk_and_repeats_the_attributes() {
+        let sent = CookieHeader::parse(["next-auth.session-token.0=a; next-auth.session-token.1=b"]);
+        let set = rules(false).delete_session(&sent);
+        assert_eq!(set.len(), 3);
+        assert!(
+            set.iter()
+                .all(|cookie| cookie.header().contains("Path=/; Max-Age=0"))
+        );
+    }
+
+    #[test]
+    fn what_a_cookie_holds_does_not_print() {
+        assert_eq!(
+            format!("{:?}", rules(false).csrf("secret")),
+            "SetCookie(next-auth.csrf-token=[redacted])"
+        );
+    }
+}

@@ -1,0 +1,179 @@
+//! Cross-site request forgery: the double-submit pair of NextAuth.
+//!
+//! The cookie holds `token|sha256(token + secret)`; a form repeats the token (protocol of all three generations). The
+//! pair alone can be planted by whoever can write cookies for the site, so an unsafe request must also come from this
+//! site by its own headers: see [`FetchOrigin`].
+
+use sha2::{Digest as _, Sha256};
+
+use crate::secret::{EntropyError, SecretRing, hex, random_bytes, same_text};
+
+/// Makes and checks CSRF pairs.
+#[derive(Debug, Clone)]
+pub struct Csrf {
+    secrets: SecretRing,
+}
+
+/// A token and the cookie value that vouches for it.
+#[derive(Clone)]
+pub struct CsrfPair {
+    token: String,
+    cookie: String,
+}
+
+impl CsrfPair {
+    /// What a form repeats: 64 hexadecimal digits.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// What the cookie holds: `token|hash`.
+    #[must_use]
+    pub fn cookie(&self) -> &str {
+        &self.cookie
+    }
+}
+
+impl std::fmt::Debug for CsrfPair {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CsrfPair([redacted])")
+    }
+}
+
+impl Csrf {
+    /// With these secrets: the first vouches, all are believed.
+    #[must_use]
+    pub fn new(secrets: SecretRing) -> Self {
+        Self { secrets }
+    }
+
+    /// A fresh pair.
+    ///
+    /// # Errors
+    /// [`EntropyError`] when the operating system has no random bytes.
+    pub fn generate(&self) -> Result<CsrfPair, EntropyError> {
+        let token = hex(&random_bytes::<32>()?);
+        let hash = hash(&token, self.secrets.current().expose());
+        Ok(CsrfPair {
+            cookie: format!("{token}|{hash}"),
+            token,
+        })
+    }
+
+    /// The pair a cookie value holds, if one of our secrets vouches for it. Strict where NextAuth is lax: exactly 64
+    /// lower-case hexadecimal digits, one `|`, and a hash of the same form.
+    #[must_use]
+    pub fn read(&self, cookie: &str) -> Option<CsrfPair> {
+        let (token, given) = cookie.split_once('|')?;
+        if !is_hex_digest(token) || !is_hex_digest(given) {
+            return None;
+        }
+        let vouched = self.secrets.all().fold(false, |found, secret| {
+            found | same_text(&hash(token, secret.expose()), given)
+        });
+        vouched.then(|| CsrfPair {
+            token: token.to_owned(),
+            cookie: cookie.to_owned(),
+        })
+    }
+}
+
+/// Whether a request's own headers say that this site sent it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FetchOrigin<'a> {
+    /// `Origin` (RFC 6454 section 7).
+    pub origin: Option<&'a str>,
+    /// `Sec-Fetch-Site` (Fetch Metadata).
+    pub fetch_site: Option<&'a str>,
+}
+
+impl FetchOrigin<'_> {
+    /// Every browser of this decade sends at least one of the two headers with a POST; what is neither is a program
+    /// that carries no ambient cookies of anybody else.
+    #[must_use]
+    pub fn is_allowed(&self, own: &str, allowed: &[String]) -> bool {
+        let by_origin = match self.origin {
+            None => true,
+            Some(origin) => origin == own || allowed.iter().any(|other| other == origin),
+        };
+        let by_site = match self.fetch_site {
+            None | Some("same-origin" | "none") => true,
+            // A listed origin is another site's page that was let in by configuration; its `Origin` proves it.
+            Some(_) => self
+                .origin
+                .is_some_and(|origin| allowed.iter().any(|other| other == origin)),
+        };
+        by_origin && by_site
+    }
+}
+
+fn hash(token: &str, secret: &str) -> String {
+    hex(&Sha256::new().chain_update(token).chain_update(secret).finalize())
+}
+
+fn is_hex_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    fn csrf(current: &str, previous: &[&str]) -> Csrf {
+        Csrf::new(SecretRing::new(
+            Secret::new(current),
+            previous.iter().map(|text| Secret::new(*text)).collect(),
+        ))
+    }
+
+    #[test]
+    fn a_pair_reads_back_and_survives_rotation() {
+        let pair = csrf("old", &[]).generate().unwrap();
+        assert_eq!(
+            csrf("old", &[]).read(pair.cookie()).unwrap().token(),
+            pair.token()
+        );
+        assert!(csrf("new", &["old"]).read(pair.cookie()).is_some());
+        assert!(csrf("new", &[]).read(pair.cookie()).is_none());
+    }
+
+    #[test]
+    fn only_the_canonical_form_is_read() {
+        let csrf = csrf("secret", &[]);
+        let pair = csrf.generate().unwrap();
+        let (token, hash) = pair.cookie().split_once('|').unwrap();
+        let empty = super::hash("", "secret");
+        for cookie in [
+            format!("{}|{hash}", token.to_uppercase()),
+            format!("{token}|{}", hash.to_uppercase()),
+            format!("{token}|{hash}|x"),
+            format!("|{empty}"),
+            format!("{token}"),
+            format!("{token}|{}", super::hash(token, "")),
+            String::new(),
+        ] {
+            assert!(csrf.read(&cookie).is_none(), "{cookie}");
+        }
+    }
+
+    #[test]
+    fn other_sites_are_refused_by_their_headers() {
+        let own = "https://app.example.com";
+        let from = |origin, fetch_site| FetchOrigin { origin, fetch_site }.is_allowed(own, &[]);
+        assert!(from(None, None));
+        assert!(from(Some(own), Some("same-origin")));
+        assert!(from(None, Some("none")));
+        assert!(!from(Some("null"), None));
+        assert!(!from(Some("https://evil.example"), None));
+        assert!(!from(Some(own), Some("cross-site")));
+        assert!(!from(None, Some("same-site")));
+        let allowed = ["https://front.example".to_owned()];
+        let listed = FetchOrigin {
+            origin: Some("https://front.example"),
+            fetch_site: Some("cross-site"),
+        };
+        assert!(listed.is_allowed(own, &allowed));
+    }
+}

@@ -1,0 +1,149 @@
+//! What is known about a signed-in person.
+
+use serde::de::DeserializeOwned;
+
+use crate::clock::Timestamp;
+use crate::model::{AuthMethod, Strategy, UserId};
+use crate::secret::TokenHash;
+use crate::token::Claims;
+
+/// A verified session.
+#[derive(Debug, Clone)]
+pub struct SessionData {
+    /// The key under which the session can be listed, renewed and ended.
+    pub id: TokenHash,
+    /// The stable id of the user; the claim `sub`.
+    pub user_id: UserId,
+    /// The name to show, as text.
+    pub name: Option<String>,
+    /// The address.
+    pub email: Option<String>,
+    /// Address of a picture.
+    pub image: Option<String>,
+    /// Where the truth about this session lives.
+    pub strategy: Strategy,
+    /// How the person proved who they are.
+    pub method: AuthMethod,
+    /// When the person did so.
+    pub authenticated_at: Timestamp,
+    /// When the session was issued or last renewed.
+    pub renewed_at: Timestamp,
+    /// When it ends unless it is renewed.
+    pub expires_at: Timestamp,
+    /// The token's contents; with the database strategy, what a token would hold.
+    pub claims: Claims,
+    /// How the request carried it.
+    pub carrier: Carrier,
+}
+
+/// How a request carried its credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    /// In the session cookie.
+    Cookie,
+    /// In `Authorization: Bearer` (RFC 6750 section 2.1).
+    Bearer,
+}
+
+impl SessionData {
+    /// The claims as a type of the application's own.
+    ///
+    /// # Errors
+    /// When the claims do not have that shape.
+    pub fn claims<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_value(serde_json::Value::Object(self.claims.0.clone()))
+    }
+}
+
+/// Why a request has no session. [`SessionError::Unavailable`] is no verdict on the person: it must never be read as
+/// "signed out".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum SessionError {
+    /// No session cookie and no `Authorization: Bearer`.
+    #[error("no session was presented")]
+    Missing,
+    /// The session's life is over.
+    #[error("the session has expired")]
+    Expired,
+    /// Not a token or cookie of ours, or tampered with.
+    #[error("the session is not valid")]
+    Invalid,
+    /// Ended by sign-out, by the person, or because the user was disabled.
+    #[error("the session was ended")]
+    Revoked,
+    /// Whether there is a session cannot be told now.
+    #[error("the session cannot be checked at the moment")]
+    Unavailable,
+}
+
+impl SessionError {
+    /// The stable code that problem documents carry.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Missing => "session_missing",
+            Self::Expired => "session_expired",
+            Self::Invalid => "session_invalid",
+            Self::Revoked => "session_revoked",
+            Self::Unavailable => "session_unavailable",
+        }
+    }
+}
+
+/// The credential of a request, as found and not yet verified.
+#[derive(Clone, Copy)]
+pub enum Presented<'a> {
+    /// Nothing.
+    None,
+    /// A cookie or header of ours that cannot be a credential.
+    Unusable,
+    /// The session cookie's value.
+    Cookie(&'a str),
+    /// The token after `Bearer`.
+    Bearer(&'a str),
+}
+
+impl std::fmt::Debug for Presented<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Unusable => "Unusable",
+            Self::Cookie(_) => "Cookie([redacted])",
+            Self::Bearer(_) => "Bearer([redacted])",
+        })
+    }
+}
+
+impl<'a> Presented<'a> {
+    /// Reads an `Authorization` header: the scheme in any case, then one blank or more, then a token of the
+    /// characters RFC 6750 allows. Another scheme is none of our business; a malformed Bearer is unusable.
+    #[must_use]
+    pub fn from_authorization(header: &'a str) -> Self {
+        let (scheme, rest) = header.split_once(' ').unwrap_or((header, ""));
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Self::None;
+        }
+        let token = rest.trim_matches(' ');
+        let legal = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b);
+        if token.is_empty() || !token.bytes().all(legal) {
+            return Self::Unusable;
+        }
+        Self::Bearer(token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn authorization_is_read_strictly() {
+        let read = |header| format!("{:?}", Presented::from_authorization(header));
+        assert_eq!(read("Bearer abc.def"), "Bearer([redacted])");
+        assert_eq!(read("bearer abc"), "Bearer([redacted])");
+        assert_eq!(read("Basic abc"), "None");
+        for header in ["Bearer", "Bearer ", "Bearer %", "Bearer a b", "Bearer é"] {
+            assert_eq!(read(header), "Unusable", "{header}");
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! Issuing, renewing and ending sessions: what needs the store.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::data::{Carrier, SessionData, SessionError};
+use super::jwt::{AUTH_TIME, METHODS, RESERVED_CLAIMS, SESSION_ID, end_of_life};
+use super::private_cookie::PrivateCookie;
+use super::{CookieRules, RevocationList, Sessions};
+use crate::clock::{Clock, Timestamp};
+use crate::config::{Config, SessionConfig};
+use crate::model::{AuthMethod, SessionRecord, Strategy, Subject, User, UserId};
+use crate::secret::{EntropyError, PlainToken, TokenHash};
+use crate::store::{self, Inserted, Store};
+use crate::token::{Claims, MintError};
+
+/// Why a session could not be issued, renewed or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum IssueError {
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The token could not be made.
+    #[error(transparent)]
+    Mint(#[from] MintError),
+    /// No random bytes.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+    /// The user is gone or was disabled meanwhile.
+    #[error("the user is gone or disabled")]
+    NoSuchUser,
+}
+
+/// A session or token to be carried by the browser.
+#[derive(Clone)]
+pub struct Issued {
+    /// The cookie's value.
+    pub value: String,
+    /// When the cookie expires.
+    pub expires_at: Timestamp,
+    /// The session it carries.
+    pub session: SessionData,
+}
+
+impl std::fmt::Debug for Issued {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Issued")
+            .field("session", &self.session.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Who signs in, how, and from where.
+#[derive(Debug)]
+pub struct Grant<'a> {
+    /// The person.
+    pub user: &'a User,
+    /// How they proved it.
+    pub method: AuthMethod,
+    /// The host's own claims.
+    pub claims: Claims,
+    /// The browser.
+    pub device: Device,
+}
+
+/// What people recognise a browser by in the list of their sessions.
+#[derive(Debug, Clone, Default)]
+pub struct Device {
+    /// `User-Agent`, cut to 256 characters.
+    pub user_agent: Option<String>,
+    /// The network address.
+    pub address: Option<String>,
+}
+
+/// What the two strategies share when there is a store.
+#[derive(Debug)]
+pub(super) struct Stored {
+    store: Arc<dyn Store>,
+    revocations: Arc<RevocationList>,
+    private: PrivateCookie,
+}
+
+/// Revocations read from the store at a time.
+const REFRESH_BATCH: u32 = 1000;
+
+impl Stored {
+    /// Asks the row. A row that is gone was revoked if the list says so; otherwise it had expired and was cleaned up.
+    pub(super) async fn read_row(
+        &self,
+        text: &str,
+        carrier: Carrier,
+        now: Timestamp,
+    ) -> Result<SessionData, SessionError> {
+        let id = self.private.open(text).ok_or(SessionError::Invalid)?.hash();
+        let found = self.store.find_session(&id).await.map_err(|error| {
+            tracing::error!(%error, "a session could not be looked up");
+            SessionError::Unavailable
+        })?;
+        let gone = if self.revocations.holds_session(&id) {
+            SessionError::Revoked
+        } else {
+            SessionError::Expired
+        };
+        let (record, user) = found.ok_or(gone)?;
+        if record.strategy != Strategy::Database || user.disabled_at.is_some() {
+            return Err(SessionError::Revoked);
+        }
+        if now >= record.expires_at {
+            return Err(SessionError::Expired);
+        }
+        Ok(session_of(record, &user, carrier))
+    }
+
+    /// Asks the list in memory.
+    pub(super) fn check_revoked(&self, session: &SessionData) -> Result<(), SessionError> {
+        match self
+            .revocations
+            .is_revoked(&session.id, &session.user_id, session.authenticated_at)
+        {
+            Some(false) => Ok(()),
+            Some(true) => Err(SessionError::Revoked),
+            None => Err(SessionError::Unavailable),
+        }
+    }
+}
+
+impl Sessions {
+    /// With a store: everything.
+    #[must_use]
+    pub fn stored(
+        config: &Config,
+        clock: Arc<dyn Clock>,
+        store: Arc<dyn Store>,
+        revocations: Arc<RevocationList>,
+        cookies: &CookieRules,
+    ) -> Self {
+        let private = PrivateCookie::new(cookies.session_name(), &config.secrets);
+        Self {
+            stored: Some(Stored {
+                store,
+                revocations,
+                private,
+            }),
+            ..Self::verifier(config, clock)
+        }
+    }
+
+    /// Begins a session under a fresh id, whatever the browser had before: nothing can be fixed in advance
+    /// (ASVS 5.0, 7.2.4).
+    ///
+    /// # Errors
+    /// [`IssueError`]; nothing was begun then.
+    pub async fn issue(&self, grant: Grant<'_>) -> Result<Issued, IssueError> {
+        let stored = self.store()?;
+        let now = self.clock.now();
+        let plain = PlainToken::generate()?;
+        let record = SessionRecord {
+            id: plain.hash(),
+            user_id: grant.user.id.clone(),
+            strategy: self.ages.strategy,
+            method: grant.method,
+            authenticated_at: now,
+            expires_at: end_of_life(&self.ages, now, now),
+            renewed_at: now,
+            user_agent: grant.device.user_agent,
+            address: grant.device.address,
+            claims: custom_claims(&grant.claims),
+        };
+        // Minted first: a token that cannot be made must leave no row behind.
+        let value = match self.ages.strategy {
+            Strategy::Database => stored.private.seal(&plain),
+            Strategy::Jwt => {
+                let mut claims = claims_of(&record, grant.user);
+                claims.set(SESSION_ID, plain.expose());
+                self.jwt.mint(&claims, now, now)?.0
+            }
+        };
+        match stored.store.insert_session(&record).await? {
+            Inserted::Inserted => {}
+            Inserted::NoSuchUser => return Err(IssueError::NoSuchUser),
+        }
+        let expires_at = record.expires_at;
+        Ok(Issued {
+            value,
+            expires_at,
+            session: session_of(record, grant.user, Carrier::Cookie),
+        })
+    }
+
+    /// Renews a session carried by the cookie value `presented`: a later expiry, the same id. `claims` replace the
+    /// token's own (with the database strategy they are left as the row has them). `None` when the session was renewed or ended meanwhile by another request.
+    ///
+    /// # Errors
+    /// [`IssueError`]; the session is as it was then.
+    pub async fn renew(
+        &self,
+        session: &SessionData,
+        presented: &str,
+        claims: &Claims,
+    ) -> Result<Option<Issued>, IssueError> {
+        let stored = self.store()?;
+        let now = self.clock.now();
+        let expires_at = end_of_life(&self.ages, now, session.authenticated_at);
+        let renewed = stored.store.renew_session(&session.id, now, expires_at).await;
+        let value = match self.ages.strategy {
+            Strategy::Database => {
+                if !renewed? {
+                    return Ok(None);
+                }
+                presented.to_owned()
+            }
+            Strategy::Jwt => {
+                // The row only feeds the list of sessions: without it the token is renewed all the same.
+                if let Err(error) = renewed {
+                    tracing::warn!(%error, "the last use of a session could not be noted");
+                }
+                self.jwt.mint(claims, now, session.authenticated_at)?.0
+            }
+        };
+        let session = SessionData {
+            renewed_at: now,
+            expires_at,
+            ..session.clone()
+        };
+        Ok(Some(Issued {
+            value,
+            expires_at,
+            session,
+        }))
+    }
+
+    /// Ends a session for good, wherever copies of it are kept.
+    ///
+    /// # Errors
+    /// [`store::Error`]; the session goes on then.
+    pub async fn end(&self, session: &SessionData) -> Result<(), store::Error> {
+        let stored = self.store()?;
+        let until = self.last_moment(session.authenticated_at);
+        stored.store.end_session(&session.id, None, until).await?;
+        stored
+            .revocations
+            .add(&Subject::Session(session.id), self.clock.now(), until);
+        Ok(())
+    }
+
+    /// Ends one session of a user by its id. `false` when it is not theirs or is gone.
+    ///
+    /// # Errors
+    /// [`store::Error`]; the session goes on then.
+    pub async fn end_by_id(&self, id: &TokenHash, owner: &UserId) -> Result<bool, store::Error> {
+        let stored = self.store()?;
+        let until = self.last_moment(self.clock.now());
+        let ended = stored.store.end_session(id, Some(owner), until).await?;
+        if ended {
+            stored
+                .revocations
+                .add(&Subject::Session(*id), self.clock.now(), until);
+        }
+        Ok(ended)
+    }
+
+    /// Ends all sessions of a user but `keep`. How many ended.
+    ///
+    /// # Errors
+    /// [`store::Error`]; all go on then.
+    pub async fn end_others(&self, user: &UserId, keep: Option<&TokenHash>) -> Result<u64, store::Error> {
+        let stored = self.store()?;
+        let until = self.last_moment(self.clock.now());
+        let ended = stored.store.end_sessions_of(user, keep, until).await?;
+        self.refresh_revocations().await?;
+        Ok(ended)
+    }
+
+    /// Replaces a password and, in the same act, ends the user's other sessions. `false` when the user is gone.
+    ///
+    /// # Errors
+    /// [`store::Error`]; password and sessions are as before then.
+    pub async fn change_password(&self, session: &SessionData, hash: &str) -> Result<bool, store::Error> {
+        let stored = self.store()?;
+        let until = self.last_moment(self.clock.now());
+        let changed = stored
+            .store
+            .change_password(&session.user_id, hash, Some(&session.id), until)
+            .await?;
+        self.refresh_revocations().await?;
+        Ok(changed)
+    }
+
+    /// Asks the store what was revoked since the last time.
+    ///
+    /// # Errors
+    /// [`store::Error`]; the list is as it was then.
+    pub async fn refresh_revocations(&self) -> Result<(), store::Error> {
+        let stored = self.store()?;
+        loop {
+            let asked = Instant::now();
+            let fresh = stored
+                .store
+                .revocations_after(stored.revocations.sequence(), REFRESH_BATCH)
+                .await?;
+            stored.revocations.extend(&fresh);
+            if fresh.len() < REFRESH_BATCH as usize {
+                stored.revocations.confirm(asked);
+                return Ok(());
+            }
+        }
+    }
+
+    /// When the longest-lived session that began at `authenticated_at` ends by itself: a revocation must last as long.
+    /// A token of another issuer may outlive our own ages, so the idle life counts on top.
+    fn last_moment(&self, authenticated_at: Timestamp) -> Timestamp {
+        let longest = self.ages.absolute_age.max(self.ages.max_age);
+        authenticated_at
+            .plus(longest)
+            .max(self.clock.now().plus(self.ages.max_age))
+    }
+
+    fn store(&self) -> Result<&Stored, store::Error> {
+        self.stored
+            .as_ref()
+            .ok_or_else(|| store::Error::Unavailable("this program has no store".to_owned()))
+    }
+}
+
+/// The host's own claims, as the row keeps them.
+fn custom_claims(claims: &Claims) -> String {
+    let own = claims
+        .0
+        .iter()
+        .filter(|(name, _)| !RESERVED_CLAIMS.contains(&name.as_str()));
+    let own: serde_json::Map<String, Value> =
+        own.map(|(name, value)| (name.clone(), value.clone())).collect();
+    Value::Object(own).to_string()
+}
+
+/// What a token of this session holds; the session's id excepted, which only the browser keeps.
+fn claims_of(record: &SessionRecord, user: &User) -> Claims {
+    let mut claims = Claims(serde_json::from_str(&record.claims).unwrap_or_default());
+    claims.set("name", user.name.as_ref().map(|name| name.as_str().to_owned()));
+    claims.set("email", user.email.as_str());
+    claims.set("picture", user.image.clone());
+    claims.set("sub", record.user_id.as_str());
+    claims.set(AUTH_TIME, record.authenticated_at.0);
+    claims.set(METHODS, vec![record.method.as_str()]);
+    claims
+}
+
+fn session_of(record: SessionRecord, user: &User, carrier: Carrier) -> SessionData {
+    let mut claims = claims_of(&record, user);
+    claims.set("iat", record.renewed_at.0);
+    claims.set("exp", record.expires_at.0);
+    SessionData {
+        id: record.id,
+        user_id: record.user_id,
+        name: user.name.as_ref().map(|name| name.as_str().to_owned()),
+        email: Some(user.email.as_str().to_owned()),
+        image: user.image.clone(),
+        strategy: record.strategy,
+        method: record.method,
+        authenticated_at: record.authenticated_at,
+        renewed_at: record.renewed_at,
+        expires_at: record.expires_at,
+        claims,
+        carrier,
+    }
+}
+
+/// For callers that only have the configuration: the ages of sessions.
+impl Sessions {
+    /// The configured ages.
+    #[must_use]
+    pub fn ages(&self) -> &SessionConfig {
+        &self.ages
+    }
+}

@@ -1,0 +1,114 @@
+//! Sessions in a JSON Web Token.
+
+use super::data::{Carrier, SessionData, SessionError};
+use crate::clock::Timestamp;
+use crate::config::{Config, SessionConfig};
+use crate::model::{AuthMethod, Strategy, UserId};
+use crate::secret::{PlainToken, TokenHash};
+use crate::token::{Claims, Codec, CodecOptions, MintError, Rejected};
+
+/// The claim that names the session and stays the same through every renewal, so that ending it ends all copies.
+pub(super) const SESSION_ID: &str = "sid";
+/// When the person authenticated (OpenID Connect Core, section 2); the absolute age counts from here.
+pub(super) const AUTH_TIME: &str = "auth_time";
+/// How the person authenticated (RFC 8176).
+pub(super) const METHODS: &str = "amr";
+
+/// Claims that Countersign or the token format sets itself; a hook's own claims are the others.
+pub const RESERVED_CLAIMS: [&str; 11] = [
+    "sub", "name", "email", "picture", "iat", "exp", "nbf", "jti", SESSION_ID, AUTH_TIME, METHODS,
+];
+
+/// Reads and mints session tokens.
+#[derive(Debug)]
+pub(super) struct JwtSessions {
+    codec: Codec,
+    ages: SessionConfig,
+}
+
+impl JwtSessions {
+    pub(super) fn new(config: &Config) -> Self {
+        let codec = Codec::new(CodecOptions {
+            secrets: &config.secrets,
+            mint: config.jwt.format,
+            accept: &config.jwt.accept,
+            secure_cookies: config.url.secure,
+            max_age: config.session.max_age,
+        });
+        Self {
+            codec,
+            ages: config.session.clone(),
+        }
+    }
+
+    /// Verifies a token by itself; whether it was revoked is another question.
+    pub(super) fn read(
+        &self,
+        token: &str,
+        carrier: Carrier,
+        now: Timestamp,
+    ) -> Result<SessionData, SessionError> {
+        let claims = match self.codec.verify(token, now) {
+            Ok(verified) => verified.claims,
+            Err(Rejected::Expired) => return Err(SessionError::Expired),
+            Err(rejected) => {
+                tracing::debug!(reason = %rejected, "a session token was refused");
+                return Err(SessionError::Invalid);
+            }
+        };
+        let data = session_of(claims, token, carrier).ok_or(SessionError::Invalid)?;
+        if now.since(data.authenticated_at) >= self.ages.absolute_age {
+            return Err(SessionError::Expired);
+        }
+        Ok(data)
+    }
+
+    /// Mints a token that carries `claims` and lives for the idle life, but not beyond the absolute age.
+    pub(super) fn mint(
+        &self,
+        claims: &Claims,
+        now: Timestamp,
+        authenticated_at: Timestamp,
+    ) -> Result<(String, Timestamp), MintError> {
+        let expires_at = end_of_life(&self.ages, now, authenticated_at);
+        Ok((self.codec.mint(claims, now, expires_at)?, expires_at))
+    }
+}
+
+/// When a session renewed `now` ends: after the idle life, or at the absolute age if that is sooner.
+pub(super) fn end_of_life(ages: &SessionConfig, now: Timestamp, authenticated_at: Timestamp) -> Timestamp {
+    now.plus(ages.max_age)
+        .min(authenticated_at.plus(ages.absolute_age))
+}
+
+/// A verified token as a session. A token of another issuer lacks our claims: its session is then named by its `jti`,
+/// or by the token itself, and its person authenticated when it was issued.
+fn session_of(claims: Claims, token: &str, carrier: Carrier) -> Option<SessionData> {
+    let owned = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
+    let user_id = owned(claims.subject()).or_else(|| owned(claims.email()))?;
+    let renewed_at = claims.issued_at().or_else(|| claims.authenticated_at())?;
+    let id = match (claims.session_id(), claims.jti()) {
+        (Some(id), _) => PlainToken::parse(id).map_or_else(|| TokenHash::of(id), |plain| plain.hash()),
+        (None, Some(id)) => TokenHash::of(id),
+        (None, None) => TokenHash::of(token),
+    };
+    let method = claims
+        .get(METHODS)
+        .and_then(|methods| methods.get(0))
+        .and_then(serde_json::Value::as_str)
+        .map_or(AuthMethod::Unknown, AuthMethod::from_name);
+    Some(SessionData {
+        id,
+        user_id: UserId::from_existing(user_id),
+        name: owned(claims.name()),
+        email: owned(claims.email()),
+        image: owned(claims.picture()),
+        strategy: Strategy::Jwt,
+        method,
+        authenticated_at: claims.authenticated_at().unwrap_or(renewed_at).min(renewed_at),
+        renewed_at,
+        expires_at: claims.expires_at()?,
+        claims,
+        carrier,
+    })
+}

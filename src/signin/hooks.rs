@@ -1,0 +1,166 @@
+//! What an application adds to signing in.
+//!
+//! Implement [`Hooks`] and hand it to the fairing. Every method has a default, so write only what you need:
+//!
+//! ```
+//! use countersign::signin::{Decision, Event, HookError, Hooks, SignInAttempt, Trigger};
+//! use countersign::token::Claims;
+//!
+//! struct Staff;
+//!
+//! #[rocket::async_trait]
+//! impl Hooks for Staff {
+//!     // Only addresses of one domain may sign in.
+//!     async fn sign_in(&self, attempt: &SignInAttempt<'_>) -> Result<Decision, HookError> {
+//!         let is_staff = attempt.user.email.as_str().ends_with("@example.com");
+//!         Ok(if is_staff { Decision::Allow } else { Decision::Deny })
+//!     }
+//!
+//!     // A claim of our own, read in a handler by `session.claims::<T>()`.
+//!     async fn jwt(&self, claims: &mut Claims, trigger: &Trigger<'_>) -> Result<(), HookError> {
+//!         if let Trigger::SignIn { .. } = trigger {
+//!             claims.set("department", "research");
+//!         }
+//!         Ok(())
+//!     }
+//! }
+//! ```
+//!
+//! # When a hook fails
+//! An error or a panic in a hook answers 500 for that request only. `sign_in` and `jwt` run before a session exists, so
+//! nobody is signed in by a hook that failed. [`Hooks::event`] is told what already happened: it cannot undo it and
+//! returns nothing.
+
+use std::net::IpAddr;
+
+use rocket::async_trait;
+use serde_json::{Map, Value};
+
+use crate::model::{AuthMethod, Email, User};
+use crate::session::SessionData;
+use crate::token::Claims;
+
+/// Any error of the application's own.
+pub type HookError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Who is about to sign in.
+#[derive(Debug, Clone, Copy)]
+pub struct SignInAttempt<'a> {
+    /// The person, who has proved who they are.
+    pub user: &'a User,
+    /// How they did.
+    pub method: AuthMethod,
+    /// From where.
+    pub address: Option<IpAddr>,
+}
+
+/// What [`Hooks::sign_in`] decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Sign the person in.
+    Allow,
+    /// Refuse: the person sees "access denied" (403).
+    Deny,
+    /// Refuse, and send the person to this page of the site, which explains.
+    Redirect(String),
+}
+
+/// Why claims are asked for.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Trigger<'a> {
+    /// Somebody signs in.
+    SignIn {
+        /// Who.
+        user: &'a User,
+        /// How.
+        method: AuthMethod,
+    },
+    /// A session is renewed.
+    Renewal,
+    /// The browser posted to `session`, as `update()` of NextAuth's clients does. Nothing of it is taken over unless
+    /// this hook takes it: it is the browser's word.
+    Update {
+        /// What it posted.
+        data: &'a Value,
+    },
+}
+
+/// What happened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// An account was made.
+    SignedUp {
+        /// Whose.
+        user: &'a User,
+    },
+    /// Somebody signed in.
+    SignedIn {
+        /// The new session.
+        session: &'a SessionData,
+        /// From where.
+        address: Option<IpAddr>,
+    },
+    /// Somebody signed out.
+    SignedOut {
+        /// The session that ended.
+        session: &'a SessionData,
+    },
+    /// A session was renewed.
+    SessionRenewed {
+        /// The session, with its new expiry.
+        session: &'a SessionData,
+    },
+    /// A sign-in failed.
+    SignInFailed {
+        /// The address that was given, when it was one.
+        email: Option<&'a Email>,
+        /// A stable code: `CredentialsSignin`, `AccessDenied`, `RateLimited`.
+        code: &'static str,
+        /// From where.
+        address: Option<IpAddr>,
+    },
+}
+
+/// The application's part in signing in. See the [module](self).
+#[async_trait]
+pub trait Hooks: Send + Sync + 'static {
+    /// May this person sign in? _Default: yes._
+    async fn sign_in(&self, attempt: &SignInAttempt<'_>) -> Result<Decision, HookError> {
+        let _ = attempt;
+        Ok(Decision::Allow)
+    }
+
+    /// Adds the application's own claims. With the database strategy they are kept in the session's row.
+    /// _Default: none._
+    async fn jwt(&self, claims: &mut Claims, trigger: &Trigger<'_>) -> Result<(), HookError> {
+        let _ = (claims, trigger);
+        Ok(())
+    }
+
+    /// Adds to the body of `GET session`, which scripts in the browser can read. _Default: nothing._
+    async fn session(&self, body: &mut Map<String, Value>, session: &SessionData) -> Result<(), HookError> {
+        let _ = (body, session);
+        Ok(())
+    }
+
+    /// Changes where a person is sent, given the URL that was validated. The answer is validated again.
+    /// _Default: as it is._
+    fn redirect(&self, url: &str) -> Option<String> {
+        let _ = url;
+        None
+    }
+
+    /// Is told what happened, after it did. _Default: does nothing._
+    async fn event(&self, event: &Event<'_>) {
+        let _ = event;
+    }
+}
+
+/// No hooks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoHooks;
+
+#[async_trait]
+impl Hooks for NoHooks {}

@@ -1,0 +1,175 @@
+//! How often guessing is allowed.
+//!
+//! An attempt is counted *before* its password is looked at, in one statement of the store, so that parallel guesses
+//! cannot overtake the count; a right password takes its attempt back. Three counts, each in a window:
+//!
+//! | count | stops | does not stop |
+//! | --- | --- | --- |
+//! | account and address | guessing one account | the person, from another address |
+//! | address | trying many accounts | other addresses |
+//! | account everywhere | a distributed guess at one account | (set high, so that nobody is locked out in passing) |
+//!
+//! IPv6 addresses count by /64, which one customer holds whole. Keys are hashes of fixed size: a flood of names cannot
+//! grow memory, and the store's rows are cleaned up when their window ends.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::clock::{Clock, Timestamp};
+use crate::config::LimitsConfig;
+use crate::secret::TokenHash;
+use crate::store::{self, Store};
+
+/// Counts attempts.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    config: LimitsConfig,
+}
+
+/// Who is trying: an account's name as typed and canonicalised, and a network address.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt<'a> {
+    /// The canonical e-mail address.
+    pub account: &'a str,
+    /// The client's address, when it is known.
+    pub address: Option<IpAddr>,
+}
+
+/// Too many attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitHit {
+    /// Seconds until the window ends.
+    pub retry_after: i64,
+}
+
+/// What came of counting an attempt.
+#[derive(Debug)]
+#[must_use]
+pub enum Counted {
+    /// Go on; the receipt takes the attempt back when the password was right.
+    Allowed(Receipt),
+    /// Stop: do not look at the password.
+    Refused(LimitHit),
+}
+
+/// The counters one attempt was counted under.
+#[derive(Debug)]
+pub struct Receipt(Vec<TokenHash>);
+
+impl Limits {
+    /// As configured.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, config: LimitsConfig) -> Self {
+        Self { store, clock, config }
+    }
+
+    /// Counts an attempt to sign in by password.
+    ///
+    /// # Errors
+    /// [`store::Error`]: unknown, so do not go on.
+    pub async fn count_sign_in(&self, attempt: Attempt<'_>) -> Result<Counted, store::Error> {
+        let address = network_of(attempt.address);
+        self.count(&[
+            (
+                key(&["sign-in", attempt.account, &address]),
+                self.config.per_account,
+            ),
+            (key(&["sign-in address", &address]), self.config.per_address),
+            (
+                key(&["sign-in account", attempt.account]),
+                self.config.per_account_everywhere,
+            ),
+        ])
+        .await
+    }
+
+    /// Counts an attempt to make an account.
+    ///
+    /// # Errors
+    /// [`store::Error`]: unknown, so do not go on.
+    pub async fn count_sign_up(&self, address: Option<IpAddr>) -> Result<Counted, store::Error> {
+        let address = network_of(address);
+        self.count(&[(
+            key(&["sign-up address", &address]),
+            self.config.sign_ups_per_address,
+        )])
+        .await
+    }
+
+    /// Takes an attempt back: it was no guess.
+    ///
+    /// # Errors
+    /// [`store::Error`]; the attempt stays counted then.
+    pub async fn take_back(&self, receipt: Receipt) -> Result<(), store::Error> {
+        for key in &receipt.0 {
+            self.store.return_attempt(key).await?;
+        }
+        Ok(())
+    }
+
+    /// Stops at the first counter that is over, so that a refused attempt does not use up the wider ones.
+    async fn count(&self, counters: &[(TokenHash, i64)]) -> Result<Counted, store::Error> {
+        let now = self.clock.now();
+        let mut counted = Vec::with_capacity(counters.len());
+        for (key, limit) in counters {
+            let state = self.store.count_attempt(key, now, self.config.window).await?;
+            if state.count > *limit {
+                self.take_back(Receipt(counted)).await?;
+                return Ok(Counted::Refused(hit(state.window_ends, now)));
+            }
+            counted.push(*key);
+        }
+        Ok(Counted::Allowed(Receipt(counted)))
+    }
+}
+
+fn hit(window_ends: Timestamp, now: Timestamp) -> LimitHit {
+    LimitHit {
+        retry_after: window_ends.since(now).max(1),
+    }
+}
+
+/// Length-prefixed parts, so that no two lists of parts make one text.
+fn key(parts: &[&str]) -> TokenHash {
+    let text: String = parts
+        .iter()
+        .map(|part| format!("{}:{part}", part.len()))
+        .collect();
+    TokenHash::of(&text)
+}
+
+/// What counts as one client: an IPv4 address, or the /64 of an IPv6 address.
+fn network_of(address: Option<IpAddr>) -> String {
+    match address.map(|address| address.to_canonical()) {
+        None => "unknown".to_owned(),
+        Some(IpAddr::V4(address)) => address.to_string(),
+        Some(IpAddr::V6(address)) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(text: &str) -> String {
+        network_of(Some(text.parse().unwrap()))
+    }
+
+    #[test]
+    fn one_client_has_one_spelling() {
+        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), network("2001:DB8:1:2::9"));
+        assert_ne!(network("2001:db8:1:2::"), network("2001:db8:1:3::"));
+    }
+
+    #[test]
+    fn parts_do_not_run_into_each_other() {
+        assert_ne!(key(&["a", "bc"]), key(&["ab", "c"]));
+        assert_ne!(key(&["a"]), key(&["a", ""]));
+    }
+}

@@ -1,0 +1,21 @@
+//! From an identity to a session: limits, hooks, sign-up; no HTTP.
+//!
+//! The order of a sign-in by password: the attempt is counted, the password compared, the host's `sign_in` hook asked,
+//! the host's claims collected, and only then is a session issued. A failure at any step leaves no session and says
+//! why by type ([`SignInError`]); one file of the routes turns that into HTTP.
+
+mod account;
+mod errors;
+pub mod hooks;
+pub mod limits;
+mod redirect;
+mod service;
+mod sign_up;
+
+pub use account::{Account, AccountError, PasswordChange};
+pub use errors::{FieldError, SignInError, SignUpError};
+pub use hooks::{Decision, Event, HookError, Hooks, NoHooks, SignInAttempt, Trigger};
+pub use limits::{LimitHit, Limits};
+pub use redirect::Redirects;
+pub use service::{Client, PasswordSignIn, SignIn};
+pub use sign_up::SignUp;

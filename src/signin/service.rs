@@ -1,0 +1,282 @@
+//! Signing in, out, and renewing.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::errors::SignInError;
+use super::hooks::{Decision, Event, Hooks, SignInAttempt, Trigger};
+use super::limits::{Attempt, Counted, Limits, Receipt};
+use crate::config::CredentialsConfig;
+use crate::model::Email;
+use crate::providers::{Credentials, CredentialsError, Identity};
+use crate::secret::Password;
+use crate::session::{Device, Grant, Issued, RESERVED_CLAIMS, SessionData, Sessions};
+use crate::store::{self, Store};
+use crate::token::Claims;
+
+/// The browser or program at the other end.
+#[derive(Debug, Clone, Default)]
+pub struct Client {
+    /// Its network address, when it is known.
+    pub address: Option<IpAddr>,
+    /// Its `User-Agent`, cut to a bounded length.
+    pub user_agent: Option<String>,
+}
+
+/// Somebody asks to sign in by password.
+#[derive(Debug)]
+pub struct PasswordSignIn<'a> {
+    /// The address as typed.
+    pub email: &'a str,
+    /// The password as typed.
+    pub password: Password,
+    /// Where from.
+    pub client: Client,
+    /// The session this browser had, which ends when the new one begins.
+    pub replaces: Option<&'a SessionData>,
+}
+
+/// Signs people in and out.
+#[derive(Clone)]
+pub struct SignIn {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) limits: Limits,
+    pub(super) credentials: Option<Credentials>,
+    pub(super) rules: Option<CredentialsConfig>,
+    pub(super) hooks: Arc<dyn Hooks>,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) site_name: String,
+}
+
+impl std::fmt::Debug for SignIn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SignIn")
+            .field("credentials", &self.credentials)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SignIn {
+    /// From its parts. Without `credentials`, nobody signs in by password.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        limits: Limits,
+        credentials: Option<(Credentials, CredentialsConfig)>,
+        hooks: Arc<dyn Hooks>,
+        sessions: Arc<Sessions>,
+        site_name: String,
+    ) -> Self {
+        let (credentials, rules) = credentials.unzip();
+        Self {
+            store,
+            limits,
+            credentials,
+            rules,
+            hooks,
+            sessions,
+            site_name,
+        }
+    }
+
+    /// Signs in by password.
+    ///
+    /// # Errors
+    /// [`SignInError`]; no session was begun then.
+    pub async fn by_password(&self, request: PasswordSignIn<'_>) -> Result<Issued, SignInError> {
+        let email = Email::parse(request.email).ok();
+        let outcome = self.try_password(&request, email.as_ref()).await;
+        let address = request.client.address;
+        match &outcome {
+            Ok(issued) => {
+                self.tell(&Event::SignedIn {
+                    session: &issued.session,
+                    address,
+                })
+                .await
+            }
+            Err(error) => {
+                if let Some(code) = failure_code(error) {
+                    self.tell(&Event::SignInFailed {
+                        email: email.as_ref(),
+                        code,
+                        address,
+                    })
+                    .await;
+                }
+            }
+        }
+        outcome
+    }
+
+    async fn try_password(
+        &self,
+        request: &PasswordSignIn<'_>,
+        email: Option<&Email>,
+    ) -> Result<Issued, SignInError> {
+        let credentials = self.credentials.as_ref().ok_or(SignInError::Credentials)?;
+        let typed = request.email.trim().to_lowercase();
+        let account = email.map_or(typed.as_str(), Email::as_str);
+        let attempt = Attempt {
+            account,
+            address: request.client.address,
+        };
+        let receipt = match self.limits.count_sign_in(attempt).await? {
+            Counted::Allowed(receipt) => receipt,
+            Counted::Refused(hit) => return Err(SignInError::Limited(hit)),
+        };
+        let identity = match credentials.identify(email, &request.password).await {
+            Ok(identity) => identity,
+            Err(CredentialsError::Wrong) => return Err(SignInError::Credentials),
+            Err(error) => {
+                // Nothing was compared, so it was no guess.
+                self.forgive(receipt).await;
+                return Err(error.into());
+            }
+        };
+        self.forgive(receipt).await;
+        self.admit(&identity, request).await
+    }
+
+    /// An identity becomes a session, if the host agrees.
+    async fn admit(&self, identity: &Identity, request: &PasswordSignIn<'_>) -> Result<Issued, SignInError> {
+        let Identity { user, method } = identity;
+        let attempt = SignInAttempt {
+            user,
+            method: *method,
+            address: request.client.address,
+        };
+        match self.hooks.sign_in(&attempt).await.map_err(SignInError::Hook)? {
+            Decision::Allow => {}
+            Decision::Deny => return Err(SignInError::Denied(None)),
+            Decision::Redirect(page) => return Err(SignInError::Denied(Some(page))),
+        }
+        let mut claims = Claims::default();
+        let trigger = Trigger::SignIn {
+            user,
+            method: *method,
+        };
+        self.hooks
+            .jwt(&mut claims, &trigger)
+            .await
+            .map_err(SignInError::Hook)?;
+        // The old session ends first: should the new one fail, the person is signed out, never signed in twice.
+        if let Some(old) = request.replaces {
+            self.sessions.end(old).await?;
+        }
+        let device = Device {
+            user_agent: request.client.user_agent.clone(),
+            address: request.client.address.map(|address| address.to_string()),
+        };
+        Ok(self
+            .sessions
+            .issue(Grant {
+                user,
+                method: *method,
+                claims,
+                device,
+            })
+            .await?)
+    }
+
+    /// Ends a session for good.
+    ///
+    /// # Errors
+    /// [`store::Error`]; the session goes on then.
+    pub async fn sign_out(&self, session: &SessionData) -> Result<(), store::Error> {
+        self.sessions.end(session).await?;
+        self.tell(&Event::SignedOut { session }).await;
+        Ok(())
+    }
+
+    /// Renews a session carried by `presented`, or takes in what the browser posted to `session`. `None` when another
+    /// request renewed or ended it meanwhile.
+    ///
+    /// # Errors
+    /// [`SignInError`]; the session is as it was then.
+    pub async fn renew(
+        &self,
+        session: &SessionData,
+        presented: &str,
+        update: Option<&Value>,
+    ) -> Result<Option<Issued>, SignInError> {
+        let trigger = update.map_or(Trigger::Renewal, |data| Trigger::Update { data });
+        let mut claims = session.claims.clone();
+        self.hooks
+            .jwt(&mut claims, &trigger)
+            .await
+            .map_err(SignInError::Hook)?;
+        // Who somebody is, and since when, is not a hook's to change.
+        for name in RESERVED_CLAIMS
+            .into_iter()
+            .filter(|name| !matches!(*name, "name" | "picture"))
+        {
+            match session.claims.get(name) {
+                Some(value) => claims.set(name, value.clone()),
+                None => claims.remove(name),
+            }
+        }
+        let issued = self.sessions.renew(session, presented, &claims).await?;
+        if let Some(issued) = &issued {
+            self.tell(&Event::SessionRenewed {
+                session: &issued.session,
+            })
+            .await;
+        }
+        Ok(issued)
+    }
+
+    /// What `GET session` shows of a session: name, address, picture and expiry (ASVS 5.0, 14.2.6), and what the
+    /// host's `session` hook adds.
+    ///
+    /// # Errors
+    /// [`SignInError::Hook`].
+    pub async fn session_body(&self, session: &SessionData) -> Result<Map<String, Value>, SignInError> {
+        let user = json!({ "name": session.name, "email": session.email, "image": session.image });
+        let mut body = Map::new();
+        body.insert("user".to_owned(), user);
+        body.insert("expires".to_owned(), session.expires_at.to_iso().into());
+        self.hooks
+            .session(&mut body, session)
+            .await
+            .map_err(SignInError::Hook)?;
+        Ok(body)
+    }
+
+    /// The host's hooks.
+    #[must_use]
+    pub fn hooks(&self) -> &dyn Hooks {
+        &*self.hooks
+    }
+
+    /// Logs an event and tells the host.
+    pub(super) async fn tell(&self, event: &Event<'_>) {
+        match event {
+            Event::SignedUp { user } => tracing::info!(user = %user.id, "signed up"),
+            Event::SignedIn { session, .. } => tracing::info!(user = %session.user_id, "signed in"),
+            Event::SignedOut { session } => tracing::info!(user = %session.user_id, "signed out"),
+            Event::SessionRenewed { session } => tracing::debug!(user = %session.user_id, "session renewed"),
+            Event::SignInFailed { code, .. } => tracing::warn!(code, "a sign-in failed"),
+        }
+        self.hooks.event(event).await;
+    }
+
+    /// Takes an attempt back; if the store fails just now, it stays counted until its window ends.
+    pub(super) async fn forgive(&self, receipt: Receipt) {
+        if let Err(error) = self.limits.take_back(receipt).await {
+            tracing::warn!(%error, "an attempt could not be taken back");
+        }
+    }
+}
+
+/// What the host is told of a failure; faults of our own are logged where they become an answer.
+fn failure_code(error: &SignInError) -> Option<&'static str> {
+    match error {
+        SignInError::Credentials => Some("CredentialsSignin"),
+        SignInError::Denied(_) => Some("AccessDenied"),
+        SignInError::Limited(_) => Some("RateLimited"),
+        _ => None,
+    }
+}

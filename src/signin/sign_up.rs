@@ -1,0 +1,110 @@
+//! Making an account, and changing one.
+//!
+//! # What an attacker learns
+//! Sign-up with an address that is taken gives the very answer of one that was free, after the same work: the password
+//! is hashed either way, and nobody is signed in by signing up. The person signs in next, with the password just
+//! chosen; whoever does not know the password of a taken address is no wiser than at the sign-in form, and the attempts
+//! there are limited.
+
+use std::net::IpAddr;
+
+use super::errors::{FieldError, SignUpError};
+use super::hooks::Event;
+use super::limits::Counted;
+use super::service::SignIn;
+use crate::clock::Timestamp;
+use crate::model::{DisplayName, Email, NewUser, User, UserId};
+use crate::providers::{Hasher, passwords};
+use crate::secret::Password;
+use crate::store::Created;
+
+/// Somebody asks for an account.
+#[derive(Debug)]
+pub struct SignUp<'a> {
+    /// The name to show, when given.
+    pub name: Option<&'a str>,
+    /// The address as typed.
+    pub email: &'a str,
+    /// The password as typed.
+    pub password: Password,
+    /// Where from.
+    pub address: Option<IpAddr>,
+}
+
+impl SignIn {
+    /// Makes an account unless the address is taken; which of the two it was is not told.
+    ///
+    /// # Errors
+    /// [`SignUpError`]; no account was made then.
+    pub async fn sign_up(&self, request: SignUp<'_>, now: Timestamp) -> Result<(), SignUpError> {
+        let hasher = self.sign_up_hasher()?;
+        let (name, email) = self.check_form(&request)?;
+        if let Counted::Refused(hit) = self.limits.count_sign_up(request.address).await? {
+            return Err(SignUpError::Limited(hit));
+        }
+        let hash = hasher.hash(&request.password).await?;
+        let user = NewUser {
+            id: UserId::generate()?,
+            email: email.clone(),
+            name: name.clone(),
+            password_hash: Some(hash),
+            created_at: now,
+        };
+        match self.store.create_user(&user).await? {
+            Created::Created => {
+                let user = User {
+                    id: user.id,
+                    email,
+                    name,
+                    image: None,
+                    email_verified_at: None,
+                    disabled_at: None,
+                    created_at: now,
+                };
+                self.tell(&Event::SignedUp { user: &user }).await;
+            }
+            Created::EmailTaken => tracing::info!("a sign-up named an address that has an account"),
+        }
+        Ok(())
+    }
+
+    /// Whether people may make accounts themselves.
+    #[must_use]
+    pub fn is_sign_up_open(&self) -> bool {
+        self.rules.as_ref().is_some_and(|rules| rules.sign_up)
+    }
+
+    fn sign_up_hasher(&self) -> Result<&Hasher, SignUpError> {
+        let credentials = self.credentials.as_ref().filter(|_| self.is_sign_up_open());
+        let closed = || SignUpError::Internal("sign-up is closed".to_owned());
+        credentials
+            .map(crate::providers::Credentials::hasher)
+            .ok_or_else(closed)
+    }
+
+    fn check_form(&self, request: &SignUp<'_>) -> Result<(Option<DisplayName>, Email), SignUpError> {
+        let name = request
+            .name
+            .filter(|name| !name.is_empty())
+            .map(DisplayName::parse)
+            .transpose();
+        let email = Email::parse(request.email);
+        let password = match &email {
+            Ok(email) => passwords::check(&request.password, email, &self.site_name),
+            Err(_) => passwords::check_alone(&request.password),
+        };
+        match (name, email, password) {
+            (Ok(name), Ok(email), Ok(())) => Ok((name, email)),
+            (name, email, password) => Err(SignUpError::Invalid(
+                [
+                    name.err().map(FieldError::Name),
+                    email.err().map(FieldError::Email),
+                    password.err().map(FieldError::Password),
+                ]
+                .into_iter()
+                .flatten()
+                .collect(),
+            )),
+        }
+    }
+}

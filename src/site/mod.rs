@@ -1,0 +1,58 @@
+//! The service: the pages and API routes that show what Countersign does.
+//!
+//! It is written against the crate's public API only, so it is also an example of a Rocket application that uses it.
+
+mod api;
+mod pages;
+mod templates;
+
+use countersign::config::{Config, ConfigErrors};
+use countersign::{Countersign, SecurityHeaders};
+use rocket::fairing::AdHoc;
+use rocket::figment::Figment;
+use rocket::{Build, Rocket, routes};
+
+/// The service, ready to be launched.
+pub(crate) fn rocket(figment: Figment) -> Rocket<Build> {
+    rocket::custom(templates::with_folder(figment))
+        .attach(Countersign::fairing())
+        .attach(SecurityHeaders)
+        .attach(templates::fairing())
+        .attach(AdHoc::on_liftoff("Welcome", |rocket| {
+            Box::pin(async move { welcome(rocket) })
+        }))
+        .mount(
+            "/",
+            routes![
+                pages::home,
+                pages::server_side_example,
+                pages::client_side_example,
+                pages::protected,
+                pages::script,
+                api::get_session_example,
+                api::get_token_example,
+                api::healthz,
+            ],
+        )
+        .register("/", countersign::error_catchers())
+}
+
+/// The configuration as the service reads it: Rocket.toml and the environment.
+pub(crate) fn figment() -> Figment {
+    rocket::Config::figment()
+}
+
+/// The checked configuration.
+pub(crate) fn config(figment: &Figment) -> Result<Config, ConfigErrors> {
+    Config::from_figment(figment)
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "the line that tells a person which address to open"
+)]
+fn welcome(rocket: &Rocket<rocket::Orbit>) {
+    if let Ok(config) = config(rocket.figment()) {
+        println!("Countersign is ready: open {}", config.url.origin);
+    }
+}

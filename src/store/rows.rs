@@ -1,0 +1,162 @@
+//! Rows as the databases give them, and what they mean.
+
+use super::{Error, UserWithPassword};
+use crate::clock::Timestamp;
+use crate::model::{
+    AuthMethod, DisplayName, Email, Revocation, SessionRecord, Strategy, Subject, User, UserId,
+};
+use crate::secret::TokenHash;
+
+/// A row of `users`.
+#[derive(sqlx::FromRow)]
+pub(super) struct UserRow {
+    id: String,
+    email: String,
+    name: Option<String>,
+    image: Option<String>,
+    email_verified_at: Option<i64>,
+    disabled_at: Option<i64>,
+    created_at: i64,
+}
+
+/// A row of `users` with the password's hash.
+#[derive(sqlx::FromRow)]
+pub(super) struct CredentialRow {
+    #[sqlx(flatten)]
+    user: UserRow,
+    password_hash: Option<String>,
+}
+
+/// A row of `sessions`.
+#[derive(sqlx::FromRow)]
+pub(super) struct SessionRow {
+    session_id: Vec<u8>,
+    user_id: String,
+    strategy: String,
+    method: String,
+    authenticated_at: i64,
+    expires_at: i64,
+    renewed_at: i64,
+    user_agent: Option<String>,
+    address: Option<String>,
+    claims: String,
+}
+
+/// A session and its user.
+#[derive(sqlx::FromRow)]
+pub(super) struct SessionAndUserRow {
+    #[sqlx(flatten)]
+    session: SessionRow,
+    #[sqlx(flatten)]
+    user: UserRow,
+}
+
+/// A row of `revocations`.
+#[derive(sqlx::FromRow)]
+pub(super) struct RevocationRow {
+    sequence: i64,
+    kind: String,
+    subject: Vec<u8>,
+    not_after: i64,
+    expires_at: i64,
+}
+
+impl TryFrom<UserRow> for User {
+    type Error = Error;
+
+    fn try_from(row: UserRow) -> Result<Self, Error> {
+        Ok(Self {
+            id: UserId::from_existing(row.id),
+            email: Email::parse(&row.email).map_err(|_| corrupt("a user's address"))?,
+            name: row
+                .name
+                .map(|name| DisplayName::parse(&name))
+                .transpose()
+                .map_err(|_| corrupt("a user's name"))?,
+            image: row.image,
+            email_verified_at: row.email_verified_at.map(Timestamp),
+            disabled_at: row.disabled_at.map(Timestamp),
+            created_at: Timestamp(row.created_at),
+        })
+    }
+}
+
+impl TryFrom<CredentialRow> for UserWithPassword {
+    type Error = Error;
+
+    fn try_from(row: CredentialRow) -> Result<Self, Error> {
+        Ok(Self {
+            user: row.user.try_into()?,
+            password_hash: row.password_hash,
+        })
+    }
+}
+
+impl TryFrom<SessionRow> for SessionRecord {
+    type Error = Error;
+
+    fn try_from(row: SessionRow) -> Result<Self, Error> {
+        Ok(Self {
+            id: hash(&row.session_id)?,
+            user_id: UserId::from_existing(row.user_id),
+            strategy: Strategy::from_name(&row.strategy).ok_or_else(|| corrupt("a session's strategy"))?,
+            method: AuthMethod::from_name(&row.method),
+            authenticated_at: Timestamp(row.authenticated_at),
+            expires_at: Timestamp(row.expires_at),
+            renewed_at: Timestamp(row.renewed_at),
+            user_agent: row.user_agent,
+            address: row.address,
+            claims: row.claims,
+        })
+    }
+}
+
+impl TryFrom<SessionAndUserRow> for (SessionRecord, User) {
+    type Error = Error;
+
+    fn try_from(row: SessionAndUserRow) -> Result<Self, Error> {
+        Ok((row.session.try_into()?, row.user.try_into()?))
+    }
+}
+
+impl TryFrom<RevocationRow> for Revocation {
+    type Error = Error;
+
+    fn try_from(row: RevocationRow) -> Result<Self, Error> {
+        let subject = match row.kind.as_str() {
+            "session" => Subject::Session(hash(&row.subject)?),
+            "user" => Subject::User(UserId::from_existing(
+                String::from_utf8(row.subject).map_err(|_| corrupt("a revocation's user"))?,
+            )),
+            _ => return Err(corrupt("a revocation's kind")),
+        };
+        Ok(Self {
+            sequence: row.sequence,
+            subject,
+            not_after: Timestamp(row.not_after),
+            expires_at: Timestamp(row.expires_at),
+        })
+    }
+}
+
+/// How a subject is stored: its kind and its bytes.
+pub(super) fn stored_subject(subject: &Subject) -> (&'static str, &[u8]) {
+    match subject {
+        Subject::Session(id) => ("session", id.as_bytes()),
+        Subject::User(id) => ("user", id.as_str().as_bytes()),
+    }
+}
+
+/// The hash a row holds.
+pub(super) fn hash(bytes: &[u8]) -> Result<TokenHash, Error> {
+    TokenHash::from_bytes(bytes).ok_or_else(|| corrupt("a hash"))
+}
+
+fn corrupt(what: &str) -> Error {
+    Error::Corrupt(what.to_owned())
+}
+
+/// Rows into what they mean; the first that means nothing is the error.
+pub(super) fn all<R, T: TryFrom<R, Error = Error>>(rows: Vec<R>) -> Result<Vec<T>, Error> {
+    rows.into_iter().map(T::try_from).collect()
+}

@@ -1,0 +1,163 @@
+//! A whole application in memory: the service's routes, a database of its own, and a clock that tests move.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use countersign::clock::{ManualClock, Timestamp};
+use countersign::model::{Email, User};
+use countersign::store::{self, Database, OpenOptions, Store};
+use countersign::{Countersign, SecurityHeaders};
+use rocket::figment::Figment;
+use rocket::figment::providers::{Format as _, Toml};
+use rocket::local::asynchronous::Client;
+use rocket::{Build, Rocket};
+use tempfile::TempDir;
+
+use crate::browser::Browser;
+use crate::faults::FaultyStore;
+
+/// When every test begins.
+pub(crate) const START: Timestamp = Timestamp(1_800_000_000);
+
+/// A secret nobody uses elsewhere.
+pub(crate) const SECRET: &str = "suite-secret-0123456789-abcdefghijklmnopqrstuvwxyz";
+
+/// Both strategies: what holds for one must hold for the other.
+pub(crate) const STRATEGIES: [&str; 2] = ["jwt", "database"];
+
+/// A running application.
+pub(crate) struct App {
+    pub(crate) client: Client,
+    pub(crate) clock: ManualClock,
+    pub(crate) store: Arc<FaultyStore>,
+    pub(crate) folder: TempDir,
+}
+
+/// How an application is set up.
+pub(crate) struct Setup {
+    toml: String,
+    strategy: String,
+    fairing: Box<dyn FnOnce(Countersign) -> Countersign>,
+    build: Box<dyn FnOnce(Rocket<Build>) -> Rocket<Build>>,
+}
+
+impl Setup {
+    /// The defaults, with this strategy.
+    pub(crate) fn new(strategy: &str) -> Self {
+        Self {
+            toml: String::new(),
+            strategy: strategy.to_owned(),
+            fairing: Box::new(|fairing| fairing),
+            build: Box::new(|rocket| rocket),
+        }
+    }
+
+    /// With further configuration, as TOML of the default profile.
+    pub(crate) fn toml(mut self, toml: &str) -> Self {
+        self.toml.push_str(toml);
+        self.toml.push('\n');
+        self
+    }
+
+    /// With hooks or whatever else the fairing takes.
+    pub(crate) fn fairing(mut self, change: impl FnOnce(Countersign) -> Countersign + 'static) -> Self {
+        self.fairing = Box::new(change);
+        self
+    }
+
+    /// With routes and catchers of a host's own.
+    pub(crate) fn build(mut self, change: impl FnOnce(Rocket<Build>) -> Rocket<Build> + 'static) -> Self {
+        self.build = Box::new(change);
+        self
+    }
+
+    /// Starts it on a fresh database.
+    pub(crate) async fn start(self) -> App {
+        let folder = TempDir::new().unwrap();
+        let clock = ManualClock::at(START);
+        self.start_in(folder, clock).await
+    }
+
+    /// Starts it on the database in `folder`.
+    pub(crate) async fn start_in(self, folder: TempDir, clock: ManualClock) -> App {
+        let store = Arc::new(FaultyStore::new(open(folder.path()).await));
+        let fairing = Countersign::fairing().clock(clock.clone()).store(Arc::clone(&store) as Arc<dyn Store>);
+        let rocket = rocket::custom(figment(&self.strategy, &self.toml, folder.path()))
+            .attach((self.fairing)(fairing))
+            .attach(SecurityHeaders)
+            .mount("/", rocket::routes![me, page, claims, maybe]);
+        let client = Client::untracked((self.build)(rocket)).await.unwrap();
+        App { client, clock, store, folder }
+    }
+}
+
+/// The configuration every test starts from: cheap hashes, generous limits.
+pub(crate) fn figment(strategy: &str, toml: &str, folder: &Path) -> Figment {
+    let database = folder.join("test.db");
+    let base = format!(
+        "[default]\nlog_level = \"off\"\n[default.auth]\nurl = \"http://localhost:8000\"\nsecret = \"{SECRET}\"\n\
+         database_url = \"sqlite://{}\"\n[default.auth.session]\nstrategy = \"{strategy}\"\n\
+         [default.auth.providers.credentials.argon2]\nmemory_kib = 8192\niterations = 1\n",
+        database.display()
+    );
+    Figment::from(rocket::Config::debug_default()).merge(Toml::string(&base).nested()).merge(Toml::string(toml).nested())
+}
+
+/// Opens the embedded database of a folder.
+pub(crate) async fn open(folder: &Path) -> Arc<dyn Store> {
+    let options = OpenOptions {
+        database: Database::Sqlite(folder.join("test.db")),
+        max_connections: 4,
+        timeout: std::time::Duration::from_secs(5),
+    };
+    store::open(&options).await.unwrap()
+}
+
+impl App {
+    /// With the defaults.
+    pub(crate) async fn new(strategy: &str) -> Self {
+        Setup::new(strategy).start().await
+    }
+
+    /// A browser without cookies.
+    pub(crate) fn browser(&self) -> Browser<'_> {
+        Browser::new(&self.client)
+    }
+
+    /// Stops the application and starts it again on the same database.
+    pub(crate) async fn restart(self, setup: Setup) -> Self {
+        let Self { client, clock, store, folder } = self;
+        drop(client);
+        store.close().await;
+        setup.start_in(folder, clock).await
+    }
+
+    /// The user of an address.
+    pub(crate) async fn user(&self, email: &str) -> Option<User> {
+        let email = Email::parse(email).unwrap();
+        self.store.find_user_by_email(&email).await.unwrap().map(|found| found.user)
+    }
+}
+
+use countersign::store::Users as _;
+use countersign::{OptionalSession, Session, Token};
+
+#[rocket::get("/me")]
+fn me(session: Session) -> String {
+    session.email().unwrap_or_default().to_owned()
+}
+
+#[rocket::get("/page")]
+fn page(_session: Session) -> rocket::response::content::RawHtml<&'static str> {
+    rocket::response::content::RawHtml("<p>private</p>")
+}
+
+#[rocket::get("/claims")]
+fn claims(token: Token) -> rocket::serde::json::Json<countersign::token::Claims> {
+    rocket::serde::json::Json(token.claims().clone())
+}
+
+#[rocket::get("/maybe")]
+fn maybe(session: OptionalSession) -> String {
+    session.get().and_then(Session::email).unwrap_or("nobody").to_owned()
+}

@@ -1,0 +1,189 @@
+//! A store that counts its calls and fails or hangs when it is told to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+
+use countersign::clock::Timestamp;
+use countersign::model::{DisplayName, Email, NewUser, Revocation, SessionRecord, Subject, User, UserId};
+use countersign::secret::TokenHash;
+use countersign::store::{
+    AttemptCount, Attempts, Created, Error, Inserted, Revocations, Sessions, Store, UserWithPassword, Users,
+};
+use rocket::async_trait;
+
+use crate::app::{App, STRATEGIES};
+
+/// Wraps a store.
+#[derive(Debug)]
+pub(crate) struct FaultyStore {
+    inner: Arc<dyn Store>,
+    calls: AtomicUsize,
+    /// Calls that still succeed; negative: all of them do.
+    healthy: AtomicI64,
+}
+
+impl FaultyStore {
+    pub(crate) fn new(inner: Arc<dyn Store>) -> Self {
+        Self { inner, calls: AtomicUsize::new(0), healthy: AtomicI64::new(-1) }
+    }
+
+    /// Calls so far.
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    /// Lets `calls` more calls succeed and fails every one after them.
+    pub(crate) fn fail_after(&self, calls: i64) {
+        self.healthy.store(calls, Ordering::SeqCst);
+    }
+
+    /// Works again.
+    pub(crate) fn recover(&self) {
+        self.healthy.store(-1, Ordering::SeqCst);
+    }
+
+    fn gate(&self) -> Result<(), Error> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        let left = self.healthy.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+            (left > 0).then(|| left - 1)
+        });
+        match left {
+            Err(0) => Err(Error::Unavailable("a fault was injected".to_owned())),
+            _ => Ok(()),
+        }
+    }
+}
+
+macro_rules! delegate {
+    ($($trait:ident { $(fn $name:ident($($arg:ident: $kind:ty),*) -> $answer:ty;)* })*) => {$(
+        #[async_trait]
+        impl $trait for FaultyStore {
+            $(async fn $name(&self, $($arg: $kind),*) -> Result<$answer, Error> {
+                self.gate()?;
+                self.inner.$name($($arg),*).await
+            })*
+        }
+    )*};
+}
+
+delegate! {
+    Users {
+        fn create_user(user: &NewUser) -> Created;
+        fn find_user(id: &UserId) -> Option<User>;
+        fn find_user_by_email(email: &Email) -> Option<UserWithPassword>;
+        fn set_password_hash(id: &UserId, hash: &str) -> bool;
+        fn change_password(id: &UserId, hash: &str, keep: Option<&TokenHash>, until: Timestamp) -> bool;
+        fn set_name(id: &UserId, name: Option<&DisplayName>) -> bool;
+        fn disable_user(id: &UserId, now: Timestamp, until: Timestamp) -> bool;
+        fn enable_user(id: &UserId) -> bool;
+        fn list_users(after: Option<&Email>, limit: u32) -> Vec<User>;
+    }
+    Sessions {
+        fn insert_session(session: &SessionRecord) -> Inserted;
+        fn find_session(id: &TokenHash) -> Option<(SessionRecord, User)>;
+        fn renew_session(id: &TokenHash, renewed_at: Timestamp, expires_at: Timestamp) -> bool;
+        fn list_sessions(user: &UserId) -> Vec<SessionRecord>;
+        fn end_session(id: &TokenHash, owner: Option<&UserId>, until: Timestamp) -> bool;
+        fn end_sessions_of(user: &UserId, keep: Option<&TokenHash>, until: Timestamp) -> u64;
+        fn delete_expired_sessions(before: Timestamp, limit: u32) -> u64;
+    }
+    Revocations {
+        fn revoke(subject: &Subject, not_after: Timestamp, expires_at: Timestamp) -> ();
+        fn revocations_after(after: i64, limit: u32) -> Vec<Revocation>;
+        fn delete_expired_revocations(before: Timestamp, limit: u32) -> u64;
+    }
+    Attempts {
+        fn count_attempt(key: &TokenHash, now: Timestamp, window: i64) -> AttemptCount;
+        fn return_attempt(key: &TokenHash) -> ();
+        fn forget_attempts(key: &TokenHash) -> ();
+        fn delete_ended_attempts(before: Timestamp, limit: u32) -> u64;
+    }
+}
+
+#[async_trait]
+impl Store for FaultyStore {
+    async fn migrate(&self) -> Result<(), Error> {
+        self.inner.migrate().await
+    }
+
+    async fn check_schema(&self) -> Result<(), Error> {
+        self.inner.check_schema().await
+    }
+
+    async fn ping(&self) -> Result<(), Error> {
+        self.gate()?;
+        self.inner.ping().await
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
+    }
+}
+
+/// With the database strategy every read asks the store: a failure is 503, touches no cookie, and passes.
+#[rocket::async_test]
+async fn a_store_that_is_down_is_503_and_never_signed_out() {
+    let app = App::new("database").await;
+    let mut ada = app.browser().enter("ada@example.com").await;
+    app.store.fail_after(0);
+    for path in ["/me", "/claims", "/maybe", "/api/auth/session", "/api/auth/signin", "/api/auth/account"] {
+        let answer = ada.get(path).await;
+        assert_eq!(answer.status, 503, "{path}: {}", answer.body);
+        assert!(answer.header("retry-after").is_some(), "{path}");
+        assert!(answer.headers("set-cookie").is_empty(), "{path}");
+        assert!(answer.header("cache-control").unwrap().contains("no-store"), "{path}");
+    }
+    let page = ada.visit("/page").await;
+    assert_eq!(page.status, 503);
+    assert!(page.header("content-type").unwrap().starts_with("text/html"));
+    app.store.recover();
+    assert_eq!(ada.me().await, (200, "ada@example.com".to_owned()));
+}
+
+/// Whatever call of an action fails, the answer is 503, no cookie is set, nobody is signed in and no guess is counted.
+#[rocket::async_test]
+async fn an_action_whose_nth_store_call_fails_did_not_happen() {
+    for strategy in STRATEGIES {
+        let app = App::new(strategy).await;
+        app.browser().enter("ada@example.com").await;
+        let mut failures = 0;
+        for healthy in 0.. {
+            let mut browser = app.browser();
+            let token = browser.csrf().await;
+            app.store.fail_after(healthy);
+            let fields = [
+                ("csrfToken", token.as_str()),
+                ("email", "ada@example.com"),
+                ("password", crate::browser::PASSWORD),
+                ("json", "true"),
+            ];
+            let answer = browser.form("/api/auth/callback/credentials", &fields).await;
+            app.store.recover();
+            if answer.status == 200 {
+                assert_eq!(browser.me().await.0, 200);
+                break;
+            }
+            failures += 1;
+            assert_eq!(answer.status, 503, "{strategy}, call {healthy}: {}", answer.body);
+            assert!(answer.headers("set-cookie").is_empty(), "{strategy}, call {healthy}");
+            assert_eq!(browser.me().await.0, 401);
+        }
+        assert!(failures >= 3, "{strategy}: only {failures} store calls were seen");
+    }
+}
+
+/// Signing out while the store is down signs nobody out by half.
+#[rocket::async_test]
+async fn a_sign_out_that_could_not_be_stored_says_so() {
+    for strategy in STRATEGIES {
+        let app = App::new(strategy).await;
+        let mut ada = app.browser().enter("ada@example.com").await;
+        let token = ada.csrf().await;
+        app.store.fail_after(0);
+        let answer = ada.form("/api/auth/signout", &[("csrfToken", &token), ("json", "true")]).await;
+        assert_eq!(answer.status, 503, "{strategy}");
+        assert!(answer.headers("set-cookie").is_empty());
+        app.store.recover();
+        assert_eq!(ada.me().await.0, 200, "{strategy}: still signed in, as the answer said");
+    }
+}

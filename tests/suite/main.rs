@@ -1,0 +1,21 @@
+//! The behaviour suite: what people, scripts and attackers see.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
+
+mod account;
+mod app;
+mod browser;
+mod cookies;
+mod credentials;
+mod faults;
+mod guards;
+mod hooks;
+mod names;
+mod pages;
+mod protocol;
+mod redirects;
+mod sessions;
+mod sign_up;
+
+#[path = "../support/data.rs"]
+mod data;
