@@ -1,6 +1,27 @@
-//! Rocket.toml → typed and validated configuration; no I/O.
+//! Rocket.toml → typed and validated configuration.
+//!
+//! Every key stands in one table ([`KEYS`]), with its default and its meaning. Reading notes everything that is wrong and
+//! reports all of it at once: where it stands, what was found, what is expected; a key that is not known names the nearest
+//! one that is. Nothing is read from disk but Rocket's own files, and the development secret of a debug build.
+//!
+//! # Precedence
+//! `COUNTERSIGN_*` variables (`__` descends: `COUNTERSIGN_SESSION__STRATEGY=database`) override Rocket.toml, which
+//! overrides `AUTH_URL`, `AUTH_SECRET`, `NEXTAUTH_URL` and `NEXTAUTH_SECRET`, which override the defaults.
+
+mod errors;
+mod keys;
+mod load;
+mod network;
+mod read;
+mod secrets;
+mod url;
 
 use std::path::PathBuf;
+
+pub use self::url::SiteUrl;
+pub use errors::{ConfigError, ConfigErrors};
+pub use keys::{KEYS, Key, markdown};
+pub use network::Network;
 
 use crate::model::Strategy;
 use crate::secret::SecretRing;
@@ -35,34 +56,6 @@ pub struct Config {
     pub template_dir: PathBuf,
     /// `site_name`: shown on pages and in titles.
     pub site_name: String,
-}
-
-/// `url`, parsed. The only source of links, redirects and cookie names; no header has a say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SiteUrl {
-    /// Scheme, host and port as browsers write an origin: `https://app.example.com`.
-    pub origin: String,
-    /// The path all routes of the library live under, without a trailing slash: `/api/auth`.
-    pub base_path: String,
-    /// Whether the scheme is https, and so cookies are `Secure`.
-    pub secure: bool,
-}
-
-impl SiteUrl {
-    /// An address below the base path: `base("signin")` is `https://app.example.com/api/auth/signin`.
-    #[must_use]
-    pub fn base(&self, action: &str) -> String {
-        format!("{}{}/{action}", self.origin, self.base_path)
-    }
-}
-
-/// A network address or a block of them, as `10.0.0.0/8` or `::1`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network {
-    /// The first address.
-    pub address: std::net::IpAddr,
-    /// How many leading bits count.
-    pub prefix: u8,
 }
 
 /// `[session]`; seconds.
@@ -147,5 +140,17 @@ pub struct LimitsConfig {
     /// `sign_ups_per_address`. _Default: 20._
     pub sign_ups_per_address: i64,
 }
-mod stub;
-pub use stub::*;
+
+impl Default for CredentialsConfig {
+    fn default() -> Self {
+        Self {
+            name: "Credentials".to_owned(),
+            sign_up: true,
+            memory_kib: 19 * 1024,
+            iterations: 2,
+            parallelism: 1,
+            queue: 64,
+            queue_deadline: 5,
+        }
+    }
+}

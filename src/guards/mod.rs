@@ -32,6 +32,7 @@
 //! ```
 
 mod auth;
+#[cfg(feature = "server")]
 mod client;
 mod csrf_body;
 mod csrf_form;

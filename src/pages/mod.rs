@@ -1,13 +1,14 @@
 //! The library's own pages: templates, languages, assets.
 //!
 //! The pages are embedded, so that one binary runs anywhere, and a host overrides one by having a file of the same name
-//! below its `template_dir`: `templates/auth/sign_in.html.tera` replaces the sign-in page, `templates/auth/locales/fr.json`
+//! below its `template_dir`: `templates/auth/sign_in.html` replaces the sign-in page, `templates/auth/locales/fr.json`
 //! adds French.
 //!
 //! # Why a private Tera
 //! `rocket_dyn_templates` may be attached once, and belongs to the host; it strips extensions from names, and Tera
 //! escapes by name. Here every template is named `*.html`, so everything is escaped, and nothing of the host's is
-//! touched.
+//! touched. For the same reason the files end in `.html` and not in `.tera`: the host's engine, which loads every `.tera`
+//! file it finds, leaves them alone, and an overriding page may extend an embedded one.
 
 mod assets;
 mod context;

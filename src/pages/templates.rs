@@ -46,7 +46,7 @@ impl Pages {
     pub fn load(template_dir: &Path) -> Result<Self, LoadError> {
         let (mut templates, mut languages) = embedded();
         let own = template_dir.join("auth");
-        read_files(&own, ".html.tera", |stem, text| {
+        read_files(&own, ".html", |stem, text| {
             templates.push((template_name(stem), text))
         })?;
         read_files(&own.join("locales"), ".json", |stem, text| {
@@ -106,7 +106,7 @@ fn embedded() -> (Named, Named) {
             .and_then(|name| name.to_str())
             .unwrap_or_default();
         let text = file.contents_utf8().unwrap_or_default().to_owned();
-        if let Some(stem) = name.strip_suffix(".html.tera") {
+        if let Some(stem) = name.strip_suffix(".html") {
             templates.push((template_name(stem), text));
         } else if let Some(code) = name.strip_suffix(".json") {
             languages.push((code.to_owned(), text));

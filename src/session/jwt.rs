@@ -5,7 +5,9 @@ use crate::clock::Timestamp;
 use crate::config::{Config, SessionConfig};
 use crate::model::{AuthMethod, Strategy, UserId};
 use crate::secret::{PlainToken, TokenHash};
-use crate::token::{Claims, Codec, CodecOptions, MintError, Rejected};
+#[cfg(feature = "server")]
+use crate::token::MintError;
+use crate::token::{Claims, Codec, CodecOptions, Rejected};
 
 /// The claim that names the session and stays the same through every renewal, so that ending it ends all copies.
 pub(super) const SESSION_ID: &str = "sid";
@@ -64,6 +66,7 @@ impl JwtSessions {
     }
 
     /// Mints a token that carries `claims` and lives for the idle life, but not beyond the absolute age.
+    #[cfg(feature = "server")]
     pub(super) fn mint(
         &self,
         claims: &Claims,
@@ -76,6 +79,7 @@ impl JwtSessions {
 }
 
 /// When a session renewed `now` ends: after the idle life, or at the absolute age if that is sooner.
+#[cfg(feature = "server")]
 pub(super) fn end_of_life(ages: &SessionConfig, now: Timestamp, authenticated_at: Timestamp) -> Timestamp {
     now.plus(ages.max_age)
         .min(authenticated_at.plus(ages.absolute_age))
