@@ -17,5 +17,3 @@ mod redirects;
 mod sessions;
 mod sign_up;
 
-#[path = "../support/data.rs"]
-mod data;

@@ -1,0 +1,182 @@
+//! One behaviour for both strategies: life, renewal, end.
+
+use countersign::store::{Sessions as _, Users as _};
+
+use crate::app::{App, STRATEGIES, Setup};
+use crate::browser::PASSWORD;
+
+const DAY: i64 = 24 * 60 * 60;
+
+#[rocket::async_test]
+async fn an_idle_session_ends() {
+    for strategy in STRATEGIES {
+        let app = App::new(strategy).await;
+        let mut ada = app.browser().enter("ada@example.com").await;
+        app.clock.advance(30 * DAY - 1);
+        let mut kept = ada.clone();
+        assert_eq!(ada.me().await.0, 200, "{strategy}");
+        app.clock.advance(16 + 1);
+        assert_eq!(kept.me().await.1, if strategy == "jwt" { "session_expired" } else { "ada@example.com" });
+        app.clock.advance(30 * DAY + 16);
+        assert_eq!(ada.me().await, (401, "session_expired".to_owned()), "{strategy}: before any clean-up ran");
+    }
+}
+
+#[rocket::async_test]
+async fn a_session_in_use_is_renewed_but_not_more_often_than_update_age() {
+    for strategy in STRATEGIES {
+        let app = App::new(strategy).await;
+        let mut ada = app.browser().enter("ada@example.com").await;
+        app.clock.advance(DAY - 1);
+        let early = ada.get("/me").await;
+        assert!(early.headers("set-cookie").is_empty(), "{strategy}");
+        app.clock.advance(1);
+        let due = ada.get("/me").await;
+        let cookie = due.set_cookie("next-auth.session-token").unwrap();
+        assert!(cookie.contains("Expires=") && cookie.contains("HttpOnly"), "{cookie}");
+        assert!(ada.get("/me").await.headers("set-cookie").is_empty(), "{strategy}: renewed once");
+        app.clock.advance(30 * DAY - 1);
+        assert_eq!(ada.me().await.0, 200, "{strategy}");
+    }
+}
+
+#[rocket::async_test]
+async fn no_session_outlives_its_absolute_age() {
+    for strategy in STRATEGIES {
+        let app = App::new(strategy).await;
+        let mut ada = app.browser().enter("ada@example.com").await;
+        for day in 1..=90 {
+            assert_eq!(ada.me().await.0, 200, "{strategy}, day {day}");
+            app.clock.advance(DAY);
+        }
+        app.clock.advance(15);
+        assert_eq!(ada.me().await, (401, "session_expired".to_owned()), "{strategy}");
+    }
+}
+
+#[rocket::async_test]
+async fn every_sign_in_gives_a_new_token_and_ends_the_old_one() {
+    for strategy in STRATEGIES {
+        let app = App::new(strategy).await;
+        let mut ada = app.browser().enter("ada@example.com").await;
+        let mut old = ada.clone();
+        assert_eq!(ada.try_sign_in("ada@example.com", PASSWORD).await.status, 200);
+        assert_ne!(ada.session(), old.session(), "{strategy}");
+        assert_eq!(old.me().await.0, 401, "{strategy}: the old one is dead");
+        assert_eq!(ada.me().await.0, 200);
+        // A planted cookie is replaced, never adopted.
+        let mut victim = app.browser();
+        victim.set_cookie("next-auth.session-token", ada.session().unwrap());
+        app.browser().sign_up("eve@example.com").await;
+        victim.try_sign_in("eve@example.com", PASSWORD).await;
+        assert_ne!(victim.session(), ada.session());
+        assert_eq!(victim.me().await.1, "eve@example.com");
+    }
+}
+
+#[rocket::async_test]
+async fn a_kept_cookie_is_signed_out_everywhere_and_after_a_restart() {
+    for strategy in STRATEGIES {
+        let app = App::new(strategy).await;
+        let mut ada = app.browser().enter("ada@example.com").await;
+        app.clock.advance(DAY);
+        // A copy from before a renewal is the same session.
+        let before = ada.session().unwrap().to_owned();
+        ada.me().await;
+        let after = ada.session().unwrap().to_owned();
+        assert_eq!(ada.sign_out().await.status, 200);
+        assert_eq!(ada.session(), None, "{strategy}: the cookie is deleted");
+        let app = app.restart(Setup::new(strategy)).await;
+        for kept in [before, after] {
+            let mut thief = app.browser();
+            thief.set_cookie("next-auth.session-token", &kept);
+            assert_eq!(thief.me().await, (401, "session_revoked".to_owned()), "{strategy}");
+            assert_eq!(thief.visit("/page").await.status, 303);
+            assert_eq!(thief.get("/maybe").await.body, "nobody");
+            assert_eq!(thief.get("/api/auth/session").await.body, "{}");
+        }
+    }
+}
+
+#[rocket::async_test]
+async fn disabling_a_user_ends_every_session_and_every_way_in() {
+    for strategy in STRATEGIES {
+        let app = App::new(strategy).await;
+        let one = app.browser().enter("ada@example.com").await;
+        let mut two = app.browser();
+        two.try_sign_in("ada@example.com", PASSWORD).await;
+        let cookies = [one.session().unwrap().to_owned(), two.session().unwrap().to_owned()];
+        let id = app.user("ada@example.com").await.unwrap().id;
+        let now = crate::app::START;
+        app.store.disable_user(&id, now, now.plus(90 * DAY)).await.unwrap();
+        // Another process did it: this one follows.
+        let app = app.restart(Setup::new(strategy)).await;
+        for cookie in cookies {
+            let mut kept = app.browser();
+            kept.set_cookie("next-auth.session-token", &cookie);
+            assert_eq!(kept.me().await, (401, "session_revoked".to_owned()), "{strategy}");
+        }
+        let mut again = app.browser();
+        let refused = again.try_sign_in("ada@example.com", PASSWORD).await;
+        assert_eq!(refused.status, 401);
+        app.store.enable_user(&id).await.unwrap();
+        app.clock.advance(1);
+        assert_eq!(again.try_sign_in("ada@example.com", PASSWORD).await.status, 200);
+        assert_eq!(again.me().await.0, 200);
+    }
+}
+
+#[rocket::async_test]
+async fn ids_are_stored_as_hashes_only() {
+    for strategy in STRATEGIES {
+        let app = App::new(strategy).await;
+        let ada = app.browser().enter("ada@example.com").await;
+        let cookie = percent_encoding::percent_decode_str(ada.session().unwrap()).decode_utf8().unwrap().into_owned();
+        let id = app.user("ada@example.com").await.unwrap().id;
+        let sessions = app.store.list_sessions(&id).await.unwrap();
+        assert_eq!(sessions.len(), 1);
+        let mut database = Vec::new();
+        for entry in std::fs::read_dir(app.folder.path()).unwrap() {
+            database.extend(std::fs::read(entry.unwrap().path()).unwrap());
+        }
+        let holds = |text: &str| database.windows(text.len()).any(|window| window == text.as_bytes());
+        assert!(holds("ada@example.com"), "the control: the file is what we think it is");
+        assert!(!holds(&cookie), "{strategy}");
+        assert!(!holds(PASSWORD), "{strategy}");
+    }
+}
+
+#[rocket::async_test]
+async fn expired_rows_go_in_batches() {
+    let app = App::new("database").await;
+    for number in 0..7 {
+        app.browser().enter(&format!("user{number}@example.com")).await;
+    }
+    let later = crate::app::START.plus(31 * DAY);
+    assert_eq!(app.store.delete_expired_sessions(later, 3).await.unwrap(), 3);
+    countersign::server::clean_once(&*app.store, later).await.unwrap();
+    assert_eq!(app.store.delete_expired_sessions(later, 3).await.unwrap(), 0);
+}
+
+#[rocket::async_test]
+async fn a_large_session_travels_in_chunks() {
+    use countersign::signin::{HookError, Hooks, Trigger};
+    use countersign::token::Claims;
+    struct Large;
+    #[rocket::async_trait]
+    impl Hooks for Large {
+        async fn jwt(&self, claims: &mut Claims, _: &Trigger<'_>) -> Result<(), HookError> {
+            claims.set("large", "x".repeat(5000));
+            Ok(())
+        }
+    }
+    let app = Setup::new("jwt").fairing(|fairing| fairing.hooks(Large)).start().await;
+    let mut ada = app.browser().enter("ada@example.com").await;
+    assert!(ada.cookie("next-auth.session-token.0").is_some());
+    assert!(ada.cookie("next-auth.session-token.1").is_some());
+    assert_eq!(ada.session(), None);
+    assert_eq!(ada.me().await.0, 200);
+    ada.sign_out().await;
+    assert_eq!(ada.cookie("next-auth.session-token.0"), None);
+    assert_eq!(ada.cookie("next-auth.session-token.1"), None);
+}
