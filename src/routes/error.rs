@@ -11,7 +11,7 @@ use crate::pages::{PageContext, Pages};
 use crate::session::encode_component;
 
 /// Codes that are shown on the sign-in page, where the person can try again (protocol section 11).
-const SIGN_IN_CODES: [&str; 9] = [
+const SIGN_IN_CODES: [&str; 10] = [
     "Signin",
     "OAuthSignin",
     "OAuthCallback",
@@ -21,6 +21,7 @@ const SIGN_IN_CODES: [&str; 9] = [
     "OAuthAccountNotLinked",
     "EmailSignin",
     "CredentialsSignin",
+    "SessionRequired",
 ];
 
 /// Codes with a page and a status of their own.

@@ -62,7 +62,7 @@ impl Failure {
     }
 
     /// Where a script is told to go: the error page, which knows the text.
-    pub(crate) fn url(&self, site: &SiteUrl) -> String {
+    fn url(&self, site: &SiteUrl) -> String {
         match (&self.location, self.error) {
             (Some(location), _) => location.clone(),
             (None, "csrf") => format!("{}?csrf=true", site.base("signin")),

