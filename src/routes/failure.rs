@@ -12,7 +12,7 @@ use super::page::failure_page;
 use crate::config::SiteUrl;
 use crate::guards::CsrfError;
 use crate::session::encode_component;
-use crate::signin::{SignInError, SignUpError};
+use crate::signin::{Redirects, SignInError, SignUpError};
 use crate::store;
 
 /// How long to wait before asking again when the store does not answer, seconds.
@@ -64,7 +64,8 @@ impl Failure {
     /// Where a script is told to go: the error page, which knows the text.
     fn url(&self, site: &SiteUrl) -> String {
         match (&self.location, self.error) {
-            (Some(location), _) => location.clone(),
+            // The host's word is validated like everybody's.
+            (Some(location), _) => Redirects::new(&site.origin, &[]).choose([Some(location.as_str())]),
             (None, "csrf") => format!("{}?csrf=true", site.base("signin")),
             (None, "CredentialsSignin") => {
                 format!(

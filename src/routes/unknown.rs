@@ -5,6 +5,7 @@ use rocket::route::{Handler, Outcome};
 use rocket::{Data, Request, Route};
 
 use super::answer::Answer;
+use crate::guards::failure_of;
 
 /// Asked after every other route.
 const LAST: isize = 1000;
@@ -14,7 +15,11 @@ struct Unknown;
 
 #[rocket::async_trait]
 impl Handler for Unknown {
-    async fn handle<'r>(&self, request: &'r Request<'_>, _data: Data<'r>) -> Outcome<'r> {
+    async fn handle<'r>(&self, request: &'r Request<'_>, data: Data<'r>) -> Outcome<'r> {
+        // The action is known, but its guard forwarded: that is the catchers' to answer.
+        if failure_of(request).is_some() {
+            return Outcome::forward(data, Status::Unauthorized);
+        }
         let detail = format!("This action with HTTP {} is not supported.", request.method());
         Outcome::from(
             request,

@@ -65,10 +65,11 @@ pub(super) const REVOCATIONS_AFTER: &str = "SELECT sequence, kind, subject, not_
 pub(super) const DELETE_EXPIRED_REVOCATIONS: &str = "DELETE FROM revocations WHERE sequence IN \
      (SELECT sequence FROM revocations WHERE expires_at < $1 LIMIT $2)";
 
-pub(super) const COUNT_ATTEMPT: &str = "INSERT INTO attempts (key, count, window_ends) VALUES ($1, 1, $2 + $3) \
-     ON CONFLICT (key) DO UPDATE SET \
+/// The casts tell PostgreSQL the types of what is added.
+pub(super) const COUNT_ATTEMPT: &str = "INSERT INTO attempts (key, count, window_ends) \
+     VALUES ($1, 1, CAST($2 AS BIGINT) + CAST($3 AS BIGINT)) ON CONFLICT (key) DO UPDATE SET \
      count = CASE WHEN attempts.window_ends <= $2 THEN 1 ELSE attempts.count + 1 END, \
-     window_ends = CASE WHEN attempts.window_ends <= $2 THEN $2 + $3 ELSE attempts.window_ends END \
+     window_ends = CASE WHEN attempts.window_ends <= $2 THEN excluded.window_ends ELSE attempts.window_ends END \
      RETURNING count, window_ends";
 pub(super) const RETURN_ATTEMPT: &str = "UPDATE attempts SET count = count - 1 WHERE key = $1 AND count > 0";
 pub(super) const FORGET_ATTEMPTS: &str = "DELETE FROM attempts WHERE key = $1";

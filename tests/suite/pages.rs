@@ -1,1 +1,165 @@
-//! To come.
+//! The library's pages: languages, headers, and what they tell a screen reader and a parser.
+
+use scraper::{Html, Selector};
+
+use crate::app::{App, Setup};
+use crate::browser::Answer;
+
+const PAGES: [&str; 6] = ["signin", "signup", "signout", "error", "verify-request", "error?error=AccessDenied"];
+
+fn count(page: &Answer, selector: &str) -> usize {
+    Html::parse_document(&page.body).select(&Selector::parse(selector).unwrap()).count()
+}
+
+#[rocket::async_test]
+async fn every_page_has_its_landmarks_and_nothing_inline() {
+    let app = App::new("jwt").await;
+    let mut ada = app.browser().enter("ada@example.com").await;
+    let mut pages = vec![ada.visit("/api/auth/account").await];
+    for page in PAGES {
+        pages.push(app.browser().visit(&format!("/api/auth/{page}")).await);
+    }
+    for page in pages {
+        assert!(page.status == 200 || page.status == 403, "{}", page.body);
+        for (selector, times) in [("h1", 1), ("main", 1), ("html[lang=en]", 1), ("title", 1), ("a.skip", 1)] {
+            assert_eq!(count(&page, selector), times, "{selector}: {}", page.body);
+        }
+        for forbidden in ["[style]", "style", "script:not([type='application/json']):not([src])", "[onclick]"] {
+            assert_eq!(count(&page, forbidden), 0, "{forbidden}");
+        }
+        let unlabelled = "input:not([type=hidden]):not([id])";
+        assert_eq!(count(&page, unlabelled), 0);
+    }
+}
+
+#[rocket::async_test]
+async fn password_fields_help_password_managers() {
+    let app = App::new("jwt").await;
+    let page = app.browser().visit("/api/auth/signin").await;
+    assert_eq!(count(&page, "input[type=password][autocomplete=current-password]"), 1);
+    assert_eq!(count(&page, "input[type=email][autocomplete=username]"), 1);
+    let page = app.browser().visit("/api/auth/signup").await;
+    assert_eq!(count(&page, "input[type=password][autocomplete=new-password]"), 1);
+    assert_eq!(count(&page, "[onpaste]"), 0);
+}
+
+#[rocket::async_test]
+async fn every_answer_carries_the_security_headers() {
+    for (url, secure) in [("http://localhost:8000", false), ("https://app.example.com", true)] {
+        let app = Setup::new("jwt").toml(&format!("[default.auth]\nurl = \"{url}\"\n")).start().await;
+        for path in ["signin", "session", "csrf", "error?error=Configuration", "nope", "account", "assets/none"] {
+            let answer = app.browser().visit(&format!("/api/auth/{path}")).await;
+            let policy = answer.header("content-security-policy").unwrap();
+            assert!(policy.contains("frame-ancestors 'none'") && policy.contains("default-src 'none'"), "{path}");
+            assert!(!policy.contains("unsafe"), "{policy}");
+            for (name, value) in [
+                ("referrer-policy", "no-referrer"),
+                ("cross-origin-opener-policy", "same-origin"),
+                ("x-content-type-options", "nosniff"),
+                ("x-frame-options", "DENY"),
+                ("cross-origin-resource-policy", "same-origin"),
+            ] {
+                assert_eq!(answer.header(name), Some(value), "{path}");
+            }
+            let transport = answer.header("strict-transport-security");
+            assert_eq!(transport.is_some_and(|v| v.contains("max-age=31536000; includeSubDomains")), secure, "{path}");
+            assert!(answer.header("access-control-allow-origin").is_none());
+        }
+    }
+}
+
+#[rocket::async_test]
+async fn the_language_is_negotiated_and_remembered() {
+    let app = App::new("jwt").await;
+    let korean = app.browser().with_header("Accept-Language", "ko-KR,ko;q=0.9").visit("/api/auth/signin").await;
+    assert!(korean.body.contains("<html lang=\"ko\">") && korean.body.contains("비밀번호"));
+    let mut ada = app.browser();
+    assert!(ada.visit("/api/auth/signin").await.body.contains("<html lang=\"en\">"));
+    let token = ada.csrf().await;
+    let fields = [("csrfToken", token.as_str()), ("lang", "ko"), ("returnTo", "/api/auth/signin?error=Signin")];
+    let switched = ada.form("/api/auth/language", &fields).await;
+    assert_eq!(switched.location(), "http://localhost:8000/api/auth/signin?error=Signin");
+    assert!(switched.set_cookie("countersign.language").unwrap().contains("Max-Age=31536000"));
+    assert!(ada.visit("/api/auth/signin").await.body.contains("<html lang=\"ko\">"));
+    let fields = [("csrfToken", token.as_str()), ("lang", "../../etc"), ("returnTo", "https://evil.example")];
+    let refused = ada.form("/api/auth/language", &fields).await;
+    assert_eq!(refused.location(), "http://localhost:8000");
+    assert!(refused.set_cookie("countersign.language").is_none());
+}
+
+#[rocket::async_test]
+async fn a_host_overrides_pages_and_adds_languages_by_files() {
+    let templates = tempfile::TempDir::new().unwrap();
+    let folder = templates.path().join("auth/locales");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("fr.json"), r#"{"language_name":"Français","sign_in":"Se connecter"}"#).unwrap();
+    let own = "{% extends \"auth/layout.html\" %}{% block main %}<h1>Own {{ site_name }}</h1>{% endblock main %}";
+    std::fs::write(templates.path().join("auth/verify_request.html"), own).unwrap();
+    let toml = format!("[default]\ntemplate_dir = \"{}\"\n", templates.path().display());
+    let app = Setup::new("jwt").toml(&toml).start().await;
+    let page = app.browser().with_header("Accept-Language", "fr").visit("/api/auth/verify-request").await;
+    assert!(page.body.contains("<h1>Own Countersign</h1>"));
+    assert!(page.body.contains("lang=\"fr\"") && page.body.contains("Se connecter"));
+    let page = app.browser().visit("/api/auth/signin").await;
+    assert!(page.body.contains("Français"), "the switch knows it");
+}
+
+#[rocket::async_test]
+async fn a_broken_template_refuses_the_launch_and_names_the_place() {
+    let templates = tempfile::TempDir::new().unwrap();
+    std::fs::create_dir_all(templates.path().join("auth")).unwrap();
+    std::fs::write(templates.path().join("auth/error.html"), "{% block %}").unwrap();
+    let error = countersign::pages::Pages::load(templates.path()).err().unwrap().to_string();
+    assert!(error.contains("auth") && error.contains("error.html") && !error.contains('\n'), "{error}");
+}
+
+#[rocket::async_test]
+async fn error_texts_come_from_a_closed_list() {
+    let app = App::new("jwt").await;
+    for code in ["%3Cscript%3Ealert(1)%3C%2Fscript%3E", "%7B%7B7*7%7D%7D", "Strange", "%00", "%ff"] {
+        for page in ["error?error=", "signin?error=", "error/"] {
+            let answer = app.browser().visit(&format!("/api/auth/{page}{code}")).await;
+            assert!(answer.status == 200 || answer.status == 302, "{page}{code}: {}", answer.status);
+            assert!(!answer.body.contains("<script>"), "{page}{code}");
+            let document = Html::parse_document(&answer.body);
+            let main = document.select(&Selector::parse("main").unwrap()).next();
+            let shown = main.map(|main| main.inner_html()).unwrap_or_default();
+            assert!(!["alert(1)", "7*7", "Strange"].iter().any(|word| shown.contains(word)), "{page}{code}: {shown}");
+        }
+    }
+    for (code, status) in [("AccessDenied", 403), ("Verification", 403), ("Configuration", 500), ("Default", 200)] {
+        assert_eq!(app.browser().visit(&format!("/api/auth/error?error={code}")).await.status, status);
+    }
+}
+
+#[rocket::async_test]
+async fn assets_are_cached_by_their_hash_and_the_same_for_all() {
+    let app = App::new("jwt").await;
+    let mut ada = app.browser().enter("ada@example.com").await;
+    let page = ada.visit("/api/auth/signin").await;
+    let document = Html::parse_document(&page.body);
+    let selector = Selector::parse("link[rel=stylesheet]").unwrap();
+    let href = document.select(&selector).next().unwrap().value().attr("href").unwrap().to_owned();
+    let (mine, theirs) = (ada.get(&href).await, app.browser().get(&href).await);
+    assert_eq!(mine.header("cache-control"), Some("public, max-age=31536000, immutable"));
+    assert_eq!(mine.header("content-type"), Some("text/css; charset=utf-8"));
+    assert_eq!(mine.body, theirs.body);
+    assert!(mine.headers("set-cookie").is_empty());
+    for path in ["/api/auth/assets/", "/api/auth/assets/none.css", "/api/auth/assets/..%2f..%2fCargo.toml"] {
+        assert!(matches!(app.browser().get(path).await.status, 400 | 404), "{path}");
+    }
+}
+
+#[rocket::async_test]
+async fn the_page_carries_the_session() {
+    let app = App::new("jwt").await;
+    let selector = Selector::parse("#countersign-session").unwrap();
+    let embedded = |page: &Answer| {
+        let text = Html::parse_document(&page.body).select(&selector).next().unwrap().inner_html();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()
+    };
+    assert_eq!(embedded(&app.browser().visit("/api/auth/signin").await), serde_json::json!({}));
+    let mut ada = app.browser().enter("ada@example.com").await;
+    let page = ada.visit("/api/auth/signin").await;
+    assert_eq!(embedded(&page), ada.get("/api/auth/session").await.json());
+}

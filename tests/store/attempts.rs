@@ -1,0 +1,51 @@
+//! Counting attempts.
+
+use std::sync::Arc;
+
+use countersign::clock::Timestamp;
+use countersign::secret::TokenHash;
+
+use crate::{Fresh, NOW, on_both};
+
+on_both!(each_attempt_is_told_its_own_number, a_window_ends_and_starts_anew, attempts_can_be_taken_back);
+
+async fn count(fresh: &Fresh, key: &TokenHash, now: Timestamp) -> (i64, i64) {
+    let count = fresh.store.count_attempt(key, now, 100).await.unwrap();
+    (count.count, count.window_ends.since(NOW))
+}
+
+async fn each_attempt_is_told_its_own_number(fresh: &Fresh) {
+    let attempts: Vec<_> = (0..200)
+        .map(|_| {
+            let store = Arc::clone(&fresh.store);
+            tokio::spawn(async move { store.count_attempt(&TokenHash::of("k"), NOW, 100).await.unwrap().count })
+        })
+        .collect();
+    let mut numbers = Vec::new();
+    for attempt in attempts {
+        numbers.push(attempt.await.unwrap());
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=200).collect::<Vec<_>>());
+}
+
+async fn a_window_ends_and_starts_anew(fresh: &Fresh) {
+    let key = TokenHash::of("k");
+    assert_eq!(count(fresh, &key, NOW).await, (1, 100));
+    assert_eq!(count(fresh, &key, NOW.plus(99)).await, (2, 100));
+    assert_eq!(count(fresh, &key, NOW.plus(100)).await, (1, 200));
+    assert_eq!(count(fresh, &TokenHash::of("other"), NOW).await, (1, 100));
+}
+
+async fn attempts_can_be_taken_back(fresh: &Fresh) {
+    let key = TokenHash::of("k");
+    count(fresh, &key, NOW).await;
+    count(fresh, &key, NOW).await;
+    fresh.store.return_attempt(&key).await.unwrap();
+    assert_eq!(count(fresh, &key, NOW).await.0, 2);
+    fresh.store.forget_attempts(&key).await.unwrap();
+    fresh.store.return_attempt(&key).await.unwrap();
+    assert_eq!(count(fresh, &key, NOW).await.0, 1, "there is no credit");
+    assert_eq!(fresh.store.delete_ended_attempts(NOW.plus(100), 10).await.unwrap(), 0);
+    assert_eq!(fresh.store.delete_ended_attempts(NOW.plus(101), 10).await.unwrap(), 1);
+}

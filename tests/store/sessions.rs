@@ -1,0 +1,171 @@
+//! Sessions and revocations.
+
+use std::sync::Arc;
+
+use countersign::model::{Subject, UserId};
+use countersign::secret::TokenHash;
+use countersign::store::Inserted;
+
+use crate::{Fresh, NOW, on_both, record, session, user};
+
+on_both!(
+    a_session_comes_back_with_its_user,
+    an_id_never_replaces_another,
+    a_renewal_only_moves_forward_and_never_resurrects,
+    ending_is_for_its_owner,
+    ending_without_a_row_is_remembered,
+    all_others_end,
+    expired_rows_go_in_batches,
+    revoking_again_keeps_the_later_times,
+    a_reader_misses_no_revocation,
+    many_writers_never_fail,
+);
+
+async fn a_session_comes_back_with_its_user(fresh: &Fresh) {
+    let store = &*fresh.store;
+    let ada = user(store, "ada@example.com").await;
+    let new = record(&ada);
+    assert_eq!(store.insert_session(&new).await.unwrap(), Inserted::Inserted);
+    let (found, owner) = store.find_session(&new.id).await.unwrap().unwrap();
+    assert_eq!((found, owner.id), (new, ada));
+    assert!(store.find_session(&TokenHash::of("none")).await.unwrap().is_none());
+    let nobody = record(&UserId::from_existing("nobody"));
+    assert_eq!(store.insert_session(&nobody).await.unwrap(), Inserted::NoSuchUser);
+}
+
+async fn an_id_never_replaces_another(fresh: &Fresh) {
+    let store = &*fresh.store;
+    let (ada, eve) = (user(store, "ada@example.com").await, user(store, "eve@example.com").await);
+    let id = session(store, &ada).await;
+    let mut forged = record(&eve);
+    forged.id = id;
+    assert!(store.insert_session(&forged).await.is_err());
+    assert_eq!(store.find_session(&id).await.unwrap().unwrap().1.id, ada);
+}
+
+async fn a_renewal_only_moves_forward_and_never_resurrects(fresh: &Fresh) {
+    let store = &*fresh.store;
+    let ada = user(store, "ada@example.com").await;
+    let id = session(store, &ada).await;
+    assert!(store.renew_session(&id, NOW.plus(10), NOW.plus(2000)).await.unwrap());
+    assert!(!store.renew_session(&id, NOW.plus(10), NOW.plus(3000)).await.unwrap());
+    assert!(!store.renew_session(&id, NOW.plus(5), NOW.plus(3000)).await.unwrap());
+    let (found, _) = store.find_session(&id).await.unwrap().unwrap();
+    assert_eq!((found.renewed_at, found.expires_at), (NOW.plus(10), NOW.plus(2000)));
+    assert!(store.end_session(&id, None, NOW).await.unwrap());
+    assert!(!store.renew_session(&id, NOW.plus(20), NOW.plus(4000)).await.unwrap());
+    assert!(store.find_session(&id).await.unwrap().is_none());
+}
+
+async fn ending_is_for_its_owner(fresh: &Fresh) {
+    let store = &*fresh.store;
+    let (ada, eve) = (user(store, "ada@example.com").await, user(store, "eve@example.com").await);
+    let id = session(store, &ada).await;
+    assert!(!store.end_session(&id, Some(&eve), NOW.plus(9)).await.unwrap());
+    assert!(store.find_session(&id).await.unwrap().is_some());
+    assert!(store.revocations_after(0, 10).await.unwrap().is_empty());
+    assert!(store.end_session(&id, Some(&ada), NOW.plus(9)).await.unwrap());
+    assert!(store.find_session(&id).await.unwrap().is_none());
+    assert_eq!(store.revocations_after(0, 10).await.unwrap().len(), 1);
+    assert!(!store.end_session(&id, Some(&ada), NOW.plus(9)).await.unwrap());
+}
+
+async fn ending_without_a_row_is_remembered(fresh: &Fresh) {
+    let id = TokenHash::of("a token of another issuer");
+    assert!(!fresh.store.end_session(&id, None, NOW.plus(9)).await.unwrap());
+    let revoked = fresh.store.revocations_after(0, 10).await.unwrap();
+    assert_eq!(revoked[0].subject, Subject::Session(id));
+}
+
+async fn all_others_end(fresh: &Fresh) {
+    let store = &*fresh.store;
+    let (ada, eve) = (user(store, "ada@example.com").await, user(store, "eve@example.com").await);
+    let kept = session(store, &ada).await;
+    for _ in 0..3 {
+        session(store, &ada).await;
+    }
+    let foreign = session(store, &eve).await;
+    assert_eq!(store.list_sessions(&ada).await.unwrap().len(), 4);
+    assert_eq!(store.end_sessions_of(&ada, Some(&kept), NOW.plus(9)).await.unwrap(), 3);
+    let left = store.list_sessions(&ada).await.unwrap();
+    assert_eq!(left.iter().map(|record| record.id).collect::<Vec<_>>(), [kept]);
+    assert!(store.find_session(&foreign).await.unwrap().is_some());
+    assert_eq!(store.revocations_after(0, 10).await.unwrap().len(), 3);
+    assert_eq!(store.end_sessions_of(&ada, None, NOW.plus(9)).await.unwrap(), 1);
+}
+
+async fn expired_rows_go_in_batches(fresh: &Fresh) {
+    let store = &*fresh.store;
+    let ada = user(store, "ada@example.com").await;
+    for _ in 0..5 {
+        session(store, &ada).await;
+    }
+    assert_eq!(store.delete_expired_sessions(NOW.plus(1000), 10).await.unwrap(), 0);
+    assert_eq!(store.delete_expired_sessions(NOW.plus(1001), 3).await.unwrap(), 3);
+    assert_eq!(store.delete_expired_sessions(NOW.plus(1001), 3).await.unwrap(), 2);
+    for number in 0..5 {
+        store.revoke(&Subject::Session(TokenHash::of(&number.to_string())), NOW, NOW.plus(5)).await.unwrap();
+    }
+    assert_eq!(store.delete_expired_revocations(NOW.plus(5), 10).await.unwrap(), 0);
+    assert_eq!(store.delete_expired_revocations(NOW.plus(6), 4).await.unwrap(), 4);
+    assert_eq!(store.delete_expired_revocations(NOW.plus(6), 4).await.unwrap(), 1);
+    store.revoke(&Subject::Session(TokenHash::of("after")), NOW, NOW.plus(5)).await.unwrap();
+    assert_eq!(store.revocations_after(5, 10).await.unwrap().len(), 1, "a sequence is never used again");
+}
+
+async fn revoking_again_keeps_the_later_times(fresh: &Fresh) {
+    let subject = Subject::User(UserId::from_existing("ada"));
+    for (not_after, expires_at) in [(5, 50), (9, 30), (3, 70)] {
+        fresh.store.revoke(&subject, NOW.plus(not_after), NOW.plus(expires_at)).await.unwrap();
+    }
+    let revoked = fresh.store.revocations_after(0, 10).await.unwrap();
+    assert_eq!(revoked.len(), 1);
+    assert_eq!((revoked[0].sequence, revoked[0].not_after, revoked[0].expires_at), (3, NOW.plus(9), NOW.plus(70)));
+    assert!(fresh.store.revocations_after(3, 10).await.unwrap().is_empty());
+}
+
+/// Sixteen revoke at once while one reads on from the highest sequence it saw: it sees them all.
+async fn a_reader_misses_no_revocation(fresh: &Fresh) {
+    let writers: Vec<_> = (0..16)
+        .map(|writer| {
+            let store = Arc::clone(&fresh.store);
+            tokio::spawn(async move {
+                for number in 0..10 {
+                    let id = TokenHash::of(&format!("{writer} {number}"));
+                    store.revoke(&Subject::Session(id), NOW, NOW.plus(9)).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    let (mut seen, mut last) = (0, 0);
+    while !writers.iter().all(tokio::task::JoinHandle::is_finished) || seen < 160 {
+        let batch = fresh.store.revocations_after(last, 7).await.unwrap();
+        if batch.is_empty() && writers.iter().all(tokio::task::JoinHandle::is_finished) {
+            break;
+        }
+        for revocation in batch {
+            assert!(revocation.sequence > last);
+            last = revocation.sequence;
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 160);
+}
+
+async fn many_writers_never_fail(fresh: &Fresh) {
+    let ada = user(&*fresh.store, "ada@example.com").await;
+    let writers: Vec<_> = (0..64)
+        .map(|_| {
+            let (store, ada) = (Arc::clone(&fresh.store), ada.clone());
+            tokio::spawn(async move {
+                let id = session(&*store, &ada).await;
+                store.renew_session(&id, NOW.plus(1), NOW.plus(9)).await.unwrap();
+                store.end_session(&id, Some(&ada), NOW.plus(9)).await.unwrap()
+            })
+        })
+        .collect();
+    for writer in writers {
+        assert!(writer.await.unwrap());
+    }
+    assert_eq!(fresh.store.revocations_after(0, 100).await.unwrap().len(), 64);
+}

@@ -1,0 +1,92 @@
+//! A throwaway PostgreSQL.
+//!
+//! `COUNTERSIGN_TEST_POSTGRES` may name a server where databases can be made. Otherwise Debian's programs are used to start
+//! a cluster of this process's own on a free port; it ends with the process, however that ends.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sqlx::{ConnectOptions as _, Connection as _};
+
+static SERVER: OnceLock<Option<String>> = OnceLock::new();
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// The URL of a fresh, empty database; `None` (and one line that says what to install) on a machine without PostgreSQL.
+pub(crate) async fn fresh_database() -> Option<String> {
+    let server = SERVER.get_or_init(start).as_ref()?;
+    let name = format!("test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst));
+    let options: sqlx::postgres::PgConnectOptions = format!("{server}/postgres").parse().unwrap();
+    let mut connection = options.connect().await.unwrap();
+    let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    sqlx::raw_sql(create).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    Some(format!("{server}/{name}"))
+}
+
+fn start() -> Option<String> {
+    if let Ok(url) = std::env::var("COUNTERSIGN_TEST_POSTGRES") {
+        return Some(url.trim_end_matches('/').to_owned());
+    }
+    let Some(programs) = find_programs() else {
+        let missing = "PostgreSQL is not installed: install Debian's package `postgresql`";
+        assert!(std::env::var_os("CI").is_none(), "{missing}");
+        eprintln!("{missing}; the tests that need it are left out");
+        return None;
+    };
+    Some(start_cluster(&programs))
+}
+
+/// The newest version's folder of programs.
+fn find_programs() -> Option<PathBuf> {
+    let mut found: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
+        .ok()?
+        .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
+        .filter(|folder| folder.join("initdb").exists() && folder.join("postgres").exists())
+        .collect();
+    found.sort();
+    found.pop()
+}
+
+fn start_cluster(programs: &Path) -> String {
+    let folder = std::env::temp_dir().join(format!("countersign-postgres-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let is_root = Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n");
+    if is_root {
+        // PostgreSQL refuses to run as root.
+        assert!(Command::new("chown").arg("postgres").arg(&folder).status().unwrap().success());
+    }
+    let data = folder.join("data");
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (initdb, server) = (programs.join("initdb"), programs.join("postgres"));
+    // The server ends when this process does, even when it is killed.
+    let script = format!(
+        "set -e; cd '{folder}'; '{initdb}' -D '{data}' -U postgres -A trust -E UTF8 --no-locale >/dev/null; \
+         '{server}' -D '{data}' -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
+         -c fsync=off -c synchronous_commit=off -c max_connections=200 >'{folder}/log' 2>&1 & child=$!; \
+         (while kill -0 {parent} 2>/dev/null || [ -d /proc/{parent} ]; do sleep 1; done; kill -QUIT $child; sleep 1; \
+         rm -rf '{folder}') >/dev/null 2>&1 & wait $child",
+        folder = folder.display(),
+        initdb = initdb.display(),
+        data = data.display(),
+        server = server.display(),
+        parent = std::process::id(),
+    );
+    let mut command = if is_root { Command::new("runuser") } else { Command::new("sh") };
+    if is_root {
+        command.args(["-u", "postgres", "--", "sh"]);
+    }
+    let null = || std::process::Stdio::null();
+    command.args(["-c", &script]).stdin(null()).stdout(null()).spawn().unwrap();
+    for _ in 0..600 {
+        if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            return format!("postgres://postgres@127.0.0.1:{port}");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
+    panic!("PostgreSQL did not start: {log}");
+}
