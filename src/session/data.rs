@@ -115,7 +115,7 @@ impl std::fmt::Debug for Presented<'_> {
 }
 
 impl<'a> Presented<'a> {
-    /// Reads an `Authorization` header: the scheme in any case, then one blank or more, then a token of the
+    /// Reads an `Authorization` header as NextAuth's `getToken` does: exactly `Bearer`, one blank, and a token of the
     /// characters RFC 6750 allows. Another scheme is none of our business; a malformed Bearer is unusable.
     #[must_use]
     pub fn from_authorization(header: &'a str) -> Self {
@@ -123,9 +123,9 @@ impl<'a> Presented<'a> {
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Self::None;
         }
-        let token = rest.trim_matches(' ');
+        let token = rest;
         let legal = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b);
-        if token.is_empty() || !token.bytes().all(legal) {
+        if scheme != "Bearer" || token.is_empty() || !token.bytes().all(legal) {
             return Self::Unusable;
         }
         Self::Bearer(token)
@@ -140,9 +140,8 @@ mod tests {
     fn authorization_is_read_strictly() {
         let read = |header| format!("{:?}", Presented::from_authorization(header));
         assert_eq!(read("Bearer abc.def"), "Bearer([redacted])");
-        assert_eq!(read("bearer abc"), "Bearer([redacted])");
         assert_eq!(read("Basic abc"), "None");
-        for header in ["Bearer", "Bearer ", "Bearer %", "Bearer a b", "Bearer é"] {
+        for header in ["bearer abc", "Bearer  abc", "Bearer", "Bearer ", "Bearer %", "Bearer a b", "Bearer é"] {
             assert_eq!(read(header), "Unusable", "{header}");
         }
     }

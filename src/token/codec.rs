@@ -125,6 +125,7 @@ impl Codec {
         for format in &self.accept {
             match self.open(*format, token) {
                 Ok(claims) => {
+                    validate::purpose(&claims).map_err(Rejected::Invalid)?;
                     self.check(*format, &claims, now)?;
                     return Ok(Verified {
                         claims,
@@ -148,8 +149,7 @@ impl Codec {
 
     fn check(&self, format: Format, claims: &Claims, now: Timestamp) -> Result<(), Rejected> {
         if matches!(format, Format::NextAuthV4 | Format::AuthJsV5) {
-            validate::times(claims, now, CLOCK_TOLERANCE)?;
-            return validate::issue_time(claims, now).map_err(Rejected::Invalid);
+            return validate::times(claims, now, CLOCK_TOLERANCE);
         }
         // v3 allows no tolerance at all, neither towards the past nor towards the future.
         validate::times(claims, now, 0)?;

@@ -132,7 +132,8 @@ async fn bearer_works_when_there_is_no_cookie_and_never_breaks() {
         let token = percent_encoding::percent_decode_str(ada.session().unwrap()).decode_utf8().unwrap().into_owned();
         let bearer = |value: &str| app.browser().with_header("Authorization", value);
         assert_eq!(bearer(&format!("Bearer {token}")).me().await.0, 200, "{strategy}");
-        assert_eq!(bearer(&format!("bearer {token}")).get("/claims").await.status, 200);
+        assert_eq!(bearer(&format!("Bearer {token}")).get("/claims").await.status, 200);
+        assert_eq!(bearer(&format!("bearer {token}")).me().await.0, 401, "as NextAuth reads it");
         for wrong in ["Bearer", "Bearer ", "Bearer %", "Bearer %ff", "Bearer a b", "Bearer\tx", "bearer x", "Token x", "é"] {
             assert_eq!(bearer(wrong).me().await.0, 401, "{strategy}: {wrong}");
         }
