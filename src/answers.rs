@@ -33,17 +33,11 @@ pub struct SecurityHeaders;
 #[rocket::async_trait]
 impl Fairing for SecurityHeaders {
     fn info(&self) -> Info {
-        Info {
-            name: "Countersign security headers",
-            kind: Kind::Response | Kind::Singleton,
-        }
+        Info { name: "Countersign security headers", kind: Kind::Response | Kind::Singleton }
     }
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
-        let secure = request
-            .rocket()
-            .state::<Auth>()
-            .is_some_and(|auth| auth.config.url.secure);
+        let secure = request.rocket().state::<Auth>().is_some_and(|auth| auth.config.url.secure);
         add_security_headers(response, secure);
     }
 }
@@ -61,11 +55,8 @@ pub(crate) fn finish(request: &Request<'_>, response: &mut Response<'_>) {
         }
     }
     let own = is_below(request.uri().path().as_str(), &auth.config.url.base_path);
-    let is_asset = own
-        && response
-            .headers()
-            .get_one("Cache-Control")
-            .is_some_and(|v| v.starts_with("public"));
+    let is_asset =
+        own && response.headers().get_one("Cache-Control").is_some_and(|v| v.starts_with("public"));
     if has_asked(request) || sets_cookies || (own && !is_asset) {
         response.set_header(Header::new("Cache-Control", "private, no-store"));
         response.adjoin_header(Header::new("Vary", "Cookie"));
@@ -77,25 +68,21 @@ pub(crate) fn finish(request: &Request<'_>, response: &mut Response<'_>) {
 }
 
 fn is_below(path: &str, base: &str) -> bool {
-    path.strip_prefix(base)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// A header that the application set itself is left as it is.
 fn add_security_headers(response: &mut Response<'_>, secure: bool) {
     let is_html = response.content_type().is_some_and(|kind| kind.is_html());
-    let policy = if is_html {
-        CONTENT_SECURITY_POLICY
-    } else {
-        "default-src 'none'; frame-ancestors 'none'"
-    };
+    let policy = if is_html { CONTENT_SECURITY_POLICY } else { "default-src 'none'; frame-ancestors 'none'" };
     let mut set = |name: &'static str, value: &'static str| {
         if !response.headers().contains(name) {
             response.set_header(Header::new(name, value));
         }
     };
     set("Content-Security-Policy", policy);
-    set("Referrer-Policy", "no-referrer");
+    // With `no-referrer`, browsers post a page's own form with `Origin: null`. `same-origin` tells other sites as little.
+    set("Referrer-Policy", if is_html { "same-origin" } else { "no-referrer" });
     set("Cross-Origin-Opener-Policy", "same-origin");
     set("X-Content-Type-Options", "nosniff");
     if secure {

@@ -21,9 +21,7 @@ use time::format_description::well_known::{Iso8601, Rfc3339};
 pub struct Timestamp(pub i64);
 
 const MILLISECONDS: EncodedConfig = Config::DEFAULT
-    .set_time_precision(TimePrecision::Second {
-        decimal_digits: std::num::NonZeroU8::new(3),
-    })
+    .set_time_precision(TimePrecision::Second { decimal_digits: std::num::NonZeroU8::new(3) })
     .encode();
 
 impl Timestamp {
@@ -43,18 +41,14 @@ impl Timestamp {
     #[must_use]
     pub fn to_datetime(self) -> OffsetDateTime {
         let latest = OffsetDateTime::from_unix_timestamp(253_402_300_799);
-        OffsetDateTime::from_unix_timestamp(self.0)
-            .or(latest)
-            .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+        OffsetDateTime::from_unix_timestamp(self.0).or(latest).unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 
     /// ISO 8601 with milliseconds and `Z`, as JavaScript's `Date.prototype.toISOString` prints it: the form of
     /// `expires` in NextAuth's session body.
     #[must_use]
     pub fn to_iso(self) -> String {
-        self.to_datetime()
-            .format(&Iso8601::<MILLISECONDS>)
-            .unwrap_or_default()
+        self.to_datetime().format(&Iso8601::<MILLISECONDS>).unwrap_or_default()
     }
 
     /// RFC 3339 without a fraction, for people and logs.
@@ -75,10 +69,7 @@ pub trait Clock: Send + Sync + fmt::Debug {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that asks the machine for the time"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks the machine for the time")]
     fn now(&self) -> Timestamp {
         Timestamp(OffsetDateTime::now_utc().unix_timestamp())
     }

@@ -44,9 +44,7 @@ pub struct Countersign {
 
 impl std::fmt::Debug for Countersign {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Countersign")
-            .field("clock", &self.clock)
-            .finish_non_exhaustive()
+        f.debug_struct("Countersign").field("clock", &self.clock).finish_non_exhaustive()
     }
 }
 

@@ -240,17 +240,13 @@ mod tests {
             Secret::new("sesame-sesame"),
             PlainToken([7; 32])
         );
-        assert_eq!(
-            shown,
-            "Password([redacted]) Secret([redacted]) PlainToken([redacted])"
-        );
+        assert_eq!(shown, "Password([redacted]) Secret([redacted]) PlainToken([redacted])");
     }
 
     #[test]
     fn ten_thousand_ids_are_distinct() {
-        let ids: std::collections::HashSet<String> = (0..10_000)
-            .map(|_| PlainToken::generate().unwrap().expose())
-            .collect();
+        let ids: std::collections::HashSet<String> =
+            (0..10_000).map(|_| PlainToken::generate().unwrap().expose()).collect();
         assert_eq!(ids.len(), 10_000);
     }
 }

@@ -98,20 +98,10 @@ pub(crate) async fn start(config: Config, parts: Parts) -> Result<Started, Start
     ));
     sessions.refresh_revocations().await?;
     let limits = Limits::new(Arc::clone(&store), Arc::clone(&clock), config.limits.clone());
-    let credentials = config
-        .credentials
-        .as_ref()
-        .map(|rules| credentials(&store, rules))
-        .transpose()?;
+    let credentials = config.credentials.as_ref().map(|rules| credentials(&store, rules)).transpose()?;
     let site_name = config.site_name.clone();
-    let sign_in = SignIn::new(
-        Arc::clone(&store),
-        limits,
-        credentials,
-        hooks,
-        Arc::clone(&sessions),
-        site_name,
-    );
+    let sign_in =
+        SignIn::new(Arc::clone(&store), limits, credentials, hooks, Arc::clone(&sessions), site_name);
     let auth = Auth {
         redirects: Redirects::new(&config.url.origin, &config.allowed_origins),
         csrf: Csrf::new(config.secrets.clone()),
@@ -122,28 +112,15 @@ pub(crate) async fn start(config: Config, parts: Parts) -> Result<Started, Start
         config,
     };
     let tasks = std::sync::Mutex::default();
-    let background = Background {
-        store,
-        sessions,
-        revocations,
-        clock,
-        tasks,
-    };
-    Ok(Started {
-        auth,
-        pages,
-        background,
-    })
+    let background = Background { store, sessions, revocations, clock, tasks };
+    Ok(Started { auth, pages, background })
 }
 
 fn credentials(
     store: &Arc<dyn Store>,
     rules: &CredentialsConfig,
 ) -> Result<(Credentials, CredentialsConfig), HashError> {
-    Ok((
-        Credentials::new(Arc::clone(store), Hasher::new(rules)?),
-        rules.clone(),
-    ))
+    Ok((Credentials::new(Arc::clone(store), Hasher::new(rules)?), rules.clone()))
 }
 
 /// Mounts the routes at the base path, and our catchers where the host has none of its own.
@@ -188,11 +165,7 @@ pub(crate) async fn shut_down(rocket: &Rocket<Orbit>) {
     let Some(background) = rocket.state::<Background>() else {
         return;
     };
-    let tasks = background
-        .tasks
-        .lock()
-        .map(|mut tasks| std::mem::take(&mut *tasks))
-        .unwrap_or_default();
+    let tasks = background.tasks.lock().map(|mut tasks| std::mem::take(&mut *tasks)).unwrap_or_default();
     for task in tasks {
         task.abort();
     }

@@ -22,10 +22,7 @@ pub(super) async fn run() -> ExitCode {
         problems.push(problem);
     }
     if problems.is_empty() {
-        say(&format!(
-            "Everything is in order. The service will answer at {}.",
-            config.url.origin
-        ));
+        say(&format!("Everything is in order. The service will answer at {}.", config.url.origin));
         return ExitCode::SUCCESS;
     }
     fail(&problems.join("\ncountersign: "))
@@ -36,10 +33,7 @@ async fn database(config: &Config) -> Result<(), String> {
     if let countersign::store::Database::Sqlite(path) = &config.database.database
         && !path.exists()
     {
-        say(&format!(
-            "The database {} does not exist yet; it will be made at the start.",
-            path.display()
-        ));
+        say(&format!("The database {} does not exist yet; it will be made at the start.", path.display()));
         return Ok(());
     }
     let store = open_store(config).await.map_err(|error| error.to_string())?;

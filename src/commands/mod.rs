@@ -61,10 +61,7 @@ pub(crate) async fn run(command: Command) -> ExitCode {
 }
 
 /// Says what went wrong, on the error stream, and gives the exit code for it.
-#[expect(
-    clippy::print_stderr,
-    reason = "a command's own message to the person at the terminal"
-)]
+#[expect(clippy::print_stderr, reason = "a command's own message to the person at the terminal")]
 pub(crate) fn fail(problem: &str) -> ExitCode {
     eprintln!("countersign: {problem}");
     ExitCode::FAILURE
@@ -81,9 +78,7 @@ pub(crate) fn init_logging() {
     use tracing_subscriber::EnvFilter;
     let filter =
         EnvFilter::try_from_env("COUNTERSIGN_LOG").unwrap_or_else(|_| EnvFilter::new("countersign=info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if std::env::var("COUNTERSIGN_LOG_FORMAT").is_ok_and(|format| format == "json") {
         builder.json().init();
     } else {

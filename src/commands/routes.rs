@@ -23,9 +23,5 @@ pub(super) async fn run() -> Result<(), String> {
 /// What a person needs to get past the route's guards.
 fn policy(path: &str) -> &'static str {
     const SESSION: [&str; 3] = ["/protected", "/api/get-session-example", "/api/get-token-example"];
-    if SESSION.contains(&path) || path.contains("/account") {
-        "session"
-    } else {
-        "public"
-    }
+    if SESSION.contains(&path) || path.contains("/account") { "session" } else { "public" }
 }

@@ -59,14 +59,9 @@ pub(super) async fn run(command: UserCommand) -> Result<(), String> {
 
 async fn add(config: &Config, store: &dyn Store, email: &str, name: Option<&str>) -> Result<(), String> {
     let email = parse(email)?;
-    let name = name
-        .map(DisplayName::parse)
-        .transpose()
-        .map_err(|error| error.to_string())?;
-    let rules = config
-        .credentials
-        .as_ref()
-        .ok_or("sign-in by password is switched off in the configuration")?;
+    let name = name.map(DisplayName::parse).transpose().map_err(|error| error.to_string())?;
+    let rules =
+        config.credentials.as_ref().ok_or("sign-in by password is switched off in the configuration")?;
     let password = read_password()?;
     passwords::check(&password, &email, &config.site_name).map_err(|error| error.to_string())?;
     let hasher = Hasher::new(rules).map_err(|error| error.to_string())?;
@@ -77,11 +72,7 @@ async fn add(config: &Config, store: &dyn Store, email: &str, name: Option<&str>
         password_hash: Some(hasher.hash(&password).await.map_err(|error| error.to_string())?),
         created_at: SystemClock.now(),
     };
-    match store
-        .create_user(&user)
-        .await
-        .map_err(|error| error.to_string())?
-    {
+    match store.create_user(&user).await.map_err(|error| error.to_string())? {
         Created::Created => {
             say(&format!("Added {email}."));
             Ok(())
@@ -104,22 +95,11 @@ fn read_password() -> Result<Password, String> {
 async fn list(store: &dyn Store) -> Result<(), String> {
     let mut after: Option<Email> = None;
     loop {
-        let page = store
-            .list_users(after.as_ref(), PAGE)
-            .await
-            .map_err(|error| error.to_string())?;
+        let page = store.list_users(after.as_ref(), PAGE).await.map_err(|error| error.to_string())?;
         for user in &page {
-            let state = if user.disabled_at.is_some() {
-                "disabled"
-            } else {
-                "active"
-            };
+            let state = if user.disabled_at.is_some() { "disabled" } else { "active" };
             // Debug: a name is any text, and must not speak to the terminal.
-            let name = user
-                .name
-                .as_ref()
-                .map(|name| format!("{:?}", name.as_str()))
-                .unwrap_or_default();
+            let name = user.name.as_ref().map(|name| format!("{:?}", name.as_str())).unwrap_or_default();
             say(&format!("{}\t{state}\t{}\t{name}", user.email, user.id));
         }
         match page.last() {
@@ -133,33 +113,22 @@ async fn disable(config: &Config, store: &Arc<dyn Store>, email: &str) -> Result
     let user = find(store, email).await?;
     let now = SystemClock.now();
     let until = now.plus(config.session.absolute_age.max(config.session.max_age));
-    store
-        .disable_user(&user.id, now, until)
-        .await
-        .map_err(|error| error.to_string())?;
+    store.disable_user(&user.id, now, until).await.map_err(|error| error.to_string())?;
     say(&format!("Disabled {}; every session has ended.", user.email));
     Ok(())
 }
 
 async fn enable(store: &Arc<dyn Store>, email: &str) -> Result<(), String> {
     let user = find(store, email).await?;
-    store
-        .enable_user(&user.id)
-        .await
-        .map_err(|error| error.to_string())?;
+    store.enable_user(&user.id).await.map_err(|error| error.to_string())?;
     say(&format!("Enabled {}.", user.email));
     Ok(())
 }
 
 async fn find(store: &Arc<dyn Store>, email: &str) -> Result<User, String> {
     let email = parse(email)?;
-    let found = store
-        .find_user_by_email(&email)
-        .await
-        .map_err(|error| error.to_string())?;
-    found
-        .map(|found| found.user)
-        .ok_or_else(|| format!("nobody has the address {email}"))
+    let found = store.find_user_by_email(&email).await.map_err(|error| error.to_string())?;
+    found.map(|found| found.user).ok_or_else(|| format!("nobody has the address {email}"))
 }
 
 fn parse(email: &str) -> Result<Email, String> {

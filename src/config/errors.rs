@@ -28,11 +28,7 @@ impl ConfigErrors {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: `{}` is {}; expected {}",
-            self.place, self.key, self.found, self.expected
-        )
+        write!(f, "{}: `{}` is {}; expected {}", self.place, self.key, self.found, self.expected)
     }
 }
 

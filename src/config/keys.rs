@@ -14,12 +14,7 @@ pub struct Key {
 }
 
 const fn key(name: &'static str, takes: &'static str, default: &'static str, meaning: &'static str) -> Key {
-    Key {
-        name,
-        default,
-        takes,
-        meaning,
-    }
+    Key { name, default, takes, meaning }
 }
 
 /// All keys, in the order of the documentation.
@@ -42,12 +37,7 @@ pub const KEYS: &[Key] = &[
         "sqlite://data/countersign.db",
         "sqlite://path (relative to the current folder; sqlite:///absolute) or postgres://user:password@host/database.",
     ),
-    key(
-        "database_max_connections",
-        "1 to 1000",
-        "10",
-        "Connections at most.",
-    ),
+    key("database_max_connections", "1 to 1000", "10", "Connections at most."),
     key(
         "database_timeout",
         "1 to 60, seconds",
@@ -66,12 +56,7 @@ pub const KEYS: &[Key] = &[
         "[]",
         "Proxies whose X-Forwarded-For is believed.",
     ),
-    key(
-        "site_name",
-        "text",
-        "Countersign",
-        "Shown on pages and in titles.",
-    ),
+    key("site_name", "text", "Countersign", "Shown on pages and in titles."),
     key(
         "session.strategy",
         "jwt or database",
@@ -108,36 +93,11 @@ pub const KEYS: &[Key] = &[
         "nextauth-v3",
         "The token format that is minted, and read; also the generation of cookie names.",
     ),
-    key(
-        "jwt.accept",
-        "list of formats",
-        "[]",
-        "Formats that are read besides, for a migration.",
-    ),
-    key(
-        "pages.sign_in",
-        "path",
-        "none",
-        "The application's own sign-in page.",
-    ),
-    key(
-        "pages.sign_out",
-        "path",
-        "none",
-        "The application's own sign-out page.",
-    ),
-    key(
-        "pages.error",
-        "path",
-        "none",
-        "The application's own error page; it gets ?error=CODE.",
-    ),
-    key(
-        "pages.verify_request",
-        "path",
-        "none",
-        "The application's own page after a sign-in mail was sent.",
-    ),
+    key("jwt.accept", "list of formats", "[]", "Formats that are read besides, for a migration."),
+    key("pages.sign_in", "path", "none", "The application's own sign-in page."),
+    key("pages.sign_out", "path", "none", "The application's own sign-out page."),
+    key("pages.error", "path", "none", "The application's own error page; it gets ?error=CODE."),
+    key("pages.verify_request", "path", "none", "The application's own page after a sign-in mail was sent."),
     key(
         "pages.new_user",
         "path",
@@ -150,12 +110,7 @@ pub const KEYS: &[Key] = &[
         "true",
         "Whether people sign in by e-mail address and password.",
     ),
-    key(
-        "providers.credentials.name",
-        "text",
-        "Credentials",
-        "What GET providers calls it.",
-    ),
+    key("providers.credentials.name", "text", "Credentials", "What GET providers calls it."),
     key(
         "providers.credentials.sign_up",
         "true or false",
@@ -168,60 +123,20 @@ pub const KEYS: &[Key] = &[
         "64",
         "Passwords that may wait for a core; beyond that the answer is 503.",
     ),
-    key(
-        "providers.credentials.queue_deadline",
-        "1 to 60, seconds",
-        "5",
-        "How long a password may wait.",
-    ),
-    key(
-        "providers.credentials.argon2.memory_kib",
-        "8192 to 4194304, KiB",
-        "19456",
-        "Argon2id's memory.",
-    ),
-    key(
-        "providers.credentials.argon2.iterations",
-        "1 to 100",
-        "2",
-        "Argon2id's passes.",
-    ),
-    key(
-        "providers.credentials.argon2.parallelism",
-        "1 to 16",
-        "1",
-        "Argon2id's lanes.",
-    ),
-    key(
-        "limits.window",
-        "1 to 86400, seconds",
-        "900",
-        "The window in which attempts are counted.",
-    ),
-    key(
-        "limits.per_account",
-        "1 to 1000000",
-        "5",
-        "Wrong passwords for one account from one address.",
-    ),
+    key("providers.credentials.queue_deadline", "1 to 60, seconds", "5", "How long a password may wait."),
+    key("providers.credentials.argon2.memory_kib", "8192 to 4194304, KiB", "19456", "Argon2id's memory."),
+    key("providers.credentials.argon2.iterations", "1 to 100", "2", "Argon2id's passes."),
+    key("providers.credentials.argon2.parallelism", "1 to 16", "1", "Argon2id's lanes."),
+    key("limits.window", "1 to 86400, seconds", "900", "The window in which attempts are counted."),
+    key("limits.per_account", "1 to 1000000", "5", "Wrong passwords for one account from one address."),
     key(
         "limits.per_account_everywhere",
         "1 to 1000000",
         "100",
         "Wrong passwords for one account from all addresses.",
     ),
-    key(
-        "limits.per_address",
-        "1 to 1000000",
-        "50",
-        "Wrong passwords from one address (IPv6: from one /64).",
-    ),
-    key(
-        "limits.sign_ups_per_address",
-        "1 to 1000000",
-        "20",
-        "Accounts made from one address.",
-    ),
+    key("limits.per_address", "1 to 1000000", "50", "Wrong passwords from one address (IPv6: from one /64)."),
+    key("limits.sign_ups_per_address", "1 to 1000000", "20", "Accounts made from one address."),
 ];
 
 impl Key {
@@ -239,10 +154,7 @@ pub(super) fn nearest(unknown: &str) -> Option<&'static str> {
     let last = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
     KEYS.iter()
         .map(|key| {
-            (
-                distance(key).min(2 + strsim::damerau_levenshtein(&last(key.name), &last(unknown))),
-                key.name,
-            )
+            (distance(key).min(2 + strsim::damerau_levenshtein(&last(key.name), &last(unknown))), key.name)
         })
         .min()
         .filter(|(distance, name)| *distance <= 2 + name.len() / 3)

@@ -43,19 +43,11 @@ impl Config {
         let credentials = credentials(&mut reader);
         let limits = limits(&mut reader);
         let pages = pages(&mut reader);
-        let allowed_origins = reader.list(
-            "allowed_origins",
-            "an origin like \"https://app.example.com\"",
-            url::origin,
-        );
-        let trusted_proxies = reader.list(
-            "trusted_proxies",
-            "an address or a network like \"10.0.0.0/8\"",
-            Network::parse,
-        );
-        let site_name = reader
-            .text("site_name")
-            .unwrap_or_else(|| "Countersign".to_owned());
+        let allowed_origins =
+            reader.list("allowed_origins", "an origin like \"https://app.example.com\"", url::origin);
+        let trusted_proxies =
+            reader.list("trusted_proxies", "an address or a network like \"10.0.0.0/8\"", Network::parse);
+        let site_name = reader.text("site_name").unwrap_or_else(|| "Countersign".to_owned());
         let config = url.zip(secrets).map(|(url, secrets)| Self {
             url,
             secrets,
@@ -82,10 +74,7 @@ fn with_environment(figment: Figment) -> Figment {
         .map(|name| format!("auth.{}", name.as_str().replace("__", ".")).into())
         .global();
     let named = |variable: &'static str, key: &'static str| {
-        Env::raw()
-            .only(&[variable])
-            .map(move |_| format!("auth.{key}").into())
-            .profile(Profile::Default)
+        Env::raw().only(&[variable]).map(move |_| format!("auth.{key}").into()).profile(Profile::Default)
     };
     figment
         .merge(own)
@@ -127,15 +116,9 @@ fn session(reader: &mut Reader<'_>, format: Format) -> SessionConfig {
         let expected = format!("at least `auth.session.max_age` ({max_age})");
         reader.wrong("session.absolute_age", absolute_age.to_string(), expected);
     }
-    let usual = if format == Format::AuthJsV5 {
-        EmptySession::Null
-    } else {
-        EmptySession::Object
-    };
+    let usual = if format == Format::AuthJsV5 { EmptySession::Null } else { EmptySession::Object };
     SessionConfig {
-        strategy: reader
-            .choice("session.strategy", &STRATEGIES)
-            .unwrap_or(Strategy::Jwt),
+        strategy: reader.choice("session.strategy", &STRATEGIES).unwrap_or(Strategy::Jwt),
         max_age,
         update_age,
         absolute_age,
@@ -144,16 +127,9 @@ fn session(reader: &mut Reader<'_>, format: Format) -> SessionConfig {
 }
 
 fn jwt(reader: &mut Reader<'_>) -> JwtConfig {
-    let find = |text: &str| {
-        FORMATS
-            .iter()
-            .find(|(name, _)| *name == text)
-            .map(|(_, format)| *format)
-    };
+    let find = |text: &str| FORMATS.iter().find(|(name, _)| *name == text).map(|(_, format)| *format);
     JwtConfig {
-        format: reader
-            .choice("jwt.format", &FORMATS)
-            .unwrap_or(Format::NextAuthV3),
+        format: reader.choice("jwt.format", &FORMATS).unwrap_or(Format::NextAuthV3),
         accept: reader.list("jwt.accept", "a token format like \"nextauth-v4\"", find),
     }
 }
@@ -163,11 +139,7 @@ fn pages(reader: &mut Reader<'_>) -> PagesConfig {
         let text = reader.text(key)?;
         let path = url::path(&text);
         if path.is_none() {
-            reader.wrong(
-                key,
-                format!("{text:?}"),
-                "a path on this site that starts with one `/`",
-            );
+            reader.wrong(key, format!("{text:?}"), "a path on this site that starts with one `/`");
         }
         path
     };
@@ -190,26 +162,12 @@ fn credentials(reader: &mut Reader<'_>) -> Option<CredentialsConfig> {
             8192..=4_194_304,
             usual.memory_kib,
         ),
-        iterations: reader.small(
-            "providers.credentials.argon2.iterations",
-            1..=100,
-            usual.iterations,
-        ),
-        parallelism: reader.small(
-            "providers.credentials.argon2.parallelism",
-            1..=16,
-            usual.parallelism,
-        ),
+        iterations: reader.small("providers.credentials.argon2.iterations", 1..=100, usual.iterations),
+        parallelism: reader.small("providers.credentials.argon2.parallelism", 1..=16, usual.parallelism),
         queue: reader.small("providers.credentials.queue", 0..=10_000, usual.queue),
-        queue_deadline: reader.small(
-            "providers.credentials.queue_deadline",
-            1..=60,
-            usual.queue_deadline,
-        ),
+        queue_deadline: reader.small("providers.credentials.queue_deadline", 1..=60, usual.queue_deadline),
     };
-    reader
-        .switch("providers.credentials.enabled", true)
-        .then_some(config)
+    reader.switch("providers.credentials.enabled", true).then_some(config)
 }
 
 fn limits(reader: &mut Reader<'_>) -> LimitsConfig {
@@ -239,23 +197,12 @@ struct Database {
 
 impl Database {
     fn read(reader: &mut Reader<'_>) -> Self {
-        let text = reader
-            .text("database_url")
-            .unwrap_or_else(|| "sqlite://data/countersign.db".to_owned());
-        let path = text
-            .strip_prefix("sqlite://")
-            .filter(|path| !path.is_empty())
-            .map(PathBuf::from);
+        let text = reader.text("database_url").unwrap_or_else(|| "sqlite://data/countersign.db".to_owned());
+        let path = text.strip_prefix("sqlite://").filter(|path| !path.is_empty()).map(PathBuf::from);
         let is_postgres = text.starts_with("postgres://") || text.starts_with("postgresql://");
         if path.is_none() && !is_postgres {
             // The text may hold a password: only its beginning is repeated.
-            let scheme: String = text
-                .split("://")
-                .next()
-                .unwrap_or_default()
-                .chars()
-                .take(20)
-                .collect();
+            let scheme: String = text.split("://").next().unwrap_or_default().chars().take(20).collect();
             let expected = "sqlite://path or postgres://user:password@host/database";
             reader.wrong("database_url", format!("{scheme:?}…"), expected);
         }
@@ -263,10 +210,7 @@ impl Database {
         let timeout = reader.small("database_timeout", 1..=60, 5);
         #[cfg(not(feature = "server"))]
         let _ = (max_connections, timeout);
-        let folder = path
-            .as_deref()
-            .and_then(Path::parent)
-            .filter(|folder| !folder.as_os_str().is_empty());
+        let folder = path.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
         Self {
             folder: folder.map_or_else(|| PathBuf::from("data"), Path::to_path_buf),
             #[cfg(feature = "server")]

@@ -14,10 +14,7 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(figment: &'a Figment) -> Self {
-        Self {
-            figment,
-            errors: Vec::new(),
-        }
+        Self { figment, errors: Vec::new() }
     }
 
     /// All that was wrong, or the value.
@@ -94,9 +91,7 @@ impl<'a> Reader<'a> {
     /// One of a few names.
     pub(super) fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> Option<T> {
         let value = self.value(key)?;
-        let found = value
-            .as_str()
-            .and_then(|text| choices.iter().find(|(name, _)| *name == text));
+        let found = value.as_str().and_then(|text| choices.iter().find(|(name, _)| *name == text));
         if found.is_none() {
             self.wrong(key, shown(&value), names(choices));
         }
@@ -156,11 +151,9 @@ impl<'a> Reader<'a> {
             return "the configuration".to_owned();
         };
         match &metadata.source {
-            Some(Source::File(path)) => path
-                .file_name()
-                .unwrap_or(path.as_os_str())
-                .to_string_lossy()
-                .into_owned(),
+            Some(Source::File(path)) => {
+                path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+            }
             _ if metadata.name.contains("COUNTERSIGN_") => {
                 let variable = key.replace('.', "__").to_uppercase();
                 format!("environment variable COUNTERSIGN_{variable}")
@@ -178,11 +171,7 @@ fn names<T>(choices: &[(&str, T)]) -> String {
 /// The dotted names of everything that is no table.
 fn leaves(prefix: &str, keys: &Dict, found: &mut Vec<String>) {
     for (name, value) in keys {
-        let name = if prefix.is_empty() {
-            name.clone()
-        } else {
-            format!("{prefix}.{name}")
-        };
+        let name = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
         match value {
             Value::Dict(_, inner) => leaves(&name, inner, found),
             _ => found.push(name),
@@ -213,9 +202,5 @@ pub(super) fn shown(value: &Value) -> String {
         Value::Dict(..) => "a table".to_owned(),
         Value::Empty(..) => "empty".to_owned(),
     };
-    if text.chars().count() > 60 {
-        text.chars().take(59).chain(['…']).collect()
-    } else {
-        text
-    }
+    if text.chars().count() > 60 { text.chars().take(59).chain(['…']).collect() } else { text }
 }

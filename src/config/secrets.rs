@@ -30,16 +30,10 @@ pub(super) fn read(reader: &mut Reader<'_>, folder: Option<&Path>) -> Option<Sec
         None => return generated(reader, folder),
         Some(Value::String(_, text)) => vec![text],
         Some(Value::Array(_, items)) => {
-            let texts: Vec<String> = items
-                .iter()
-                .filter_map(|item| item.as_str().map(str::to_owned))
-                .collect();
+            let texts: Vec<String> =
+                items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect();
             if texts.len() != items.len() || texts.is_empty() {
-                reader.wrong(
-                    "secret",
-                    "a list that holds something else or nothing",
-                    "a list of texts",
-                );
+                reader.wrong("secret", "a list that holds something else or nothing", "a list of texts");
                 return None;
             }
             texts
@@ -66,27 +60,19 @@ pub(super) fn read(reader: &mut Reader<'_>, folder: Option<&Path>) -> Option<Sec
         }
     }
     let mut secrets = texts.into_iter().map(Secret::new);
-    secrets
-        .next()
-        .map(|current| SecretRing::new(current, secrets.collect()))
+    secrets.next().map(|current| SecretRing::new(current, secrets.collect()))
 }
 
 fn generated(reader: &mut Reader<'_>, folder: Option<&Path>) -> Option<SecretRing> {
     let Some(folder) = folder else {
-        reader.wrong(
-            "secret",
-            "missing",
-            "a text of 32 bytes or more; `countersign secret` prints one",
-        );
+        reader.wrong("secret", "missing", "a text of 32 bytes or more; `countersign secret` prints one");
         return None;
     };
     match load_or_create(folder) {
         Ok(secret) => Some(SecretRing::new(secret, Vec::new())),
         Err(error) => {
-            let expected = format!(
-                "a text, or a folder {} to keep a generated one in ({error})",
-                folder.display()
-            );
+            let expected =
+                format!("a text, or a folder {} to keep a generated one in ({error})", folder.display());
             reader.wrong("secret", "missing", expected);
             None
         }
@@ -100,10 +86,7 @@ fn load_or_create(folder: &Path) -> io::Result<Secret> {
     match fs::read_to_string(&path) {
         Ok(text) if text.trim().len() >= MIN_BYTES => return Ok(Secret::new(text.trim())),
         Ok(_) => {
-            return Err(io::Error::other(format!(
-                "{} is damaged: delete it",
-                path.display()
-            )));
+            return Err(io::Error::other(format!("{} is damaged: delete it", path.display())));
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
@@ -145,10 +128,8 @@ mod tests {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt as _;
-            let mode = fs::metadata(folder.path().join("data/development-secret"))
-                .unwrap()
-                .permissions()
-                .mode();
+            let mode =
+                fs::metadata(folder.path().join("data/development-secret")).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
     }

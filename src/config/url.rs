@@ -19,11 +19,8 @@ impl SiteUrl {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
-        let url = if text.contains("://") {
-            Url::parse(text)
-        } else {
-            Url::parse(&format!("https://{text}"))
-        };
+        let url =
+            if text.contains("://") { Url::parse(text) } else { Url::parse(&format!("https://{text}")) };
         let url = url.ok()?;
         let plain = url.username().is_empty()
             && url.password().is_none()
@@ -32,20 +29,14 @@ impl SiteUrl {
             && matches!(url.scheme(), "http" | "https")
             && url.host_str().is_some_and(|host| !host.is_empty());
         let path = url.path().trim_end_matches('/');
-        let path_is_plain = path
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"/-._~".contains(&b))
-            && !path.contains("//");
+        let path_is_plain =
+            path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~".contains(&b)) && !path.contains("//");
         if !plain || !path_is_plain {
             return None;
         }
         Some(Self {
             origin: url.origin().ascii_serialization(),
-            base_path: if path.is_empty() {
-                "/api/auth".to_owned()
-            } else {
-                path.to_owned()
-            },
+            base_path: if path.is_empty() { "/api/auth".to_owned() } else { path.to_owned() },
             secure: url.scheme() == "https",
         })
     }
@@ -79,25 +70,12 @@ mod tests {
     fn a_url_gives_origin_and_base_path() {
         let parsed = |text| SiteUrl::parse(text).map(|url| (url.origin, url.base_path, url.secure));
         let url = |origin: &str, path: &str, secure| Some((origin.to_owned(), path.to_owned(), secure));
-        assert_eq!(
-            parsed("http://localhost:8000"),
-            url("http://localhost:8000", "/api/auth", false)
-        );
-        assert_eq!(
-            parsed("https://App.example.com:443/"),
-            url("https://app.example.com", "/api/auth", true)
-        );
-        assert_eq!(
-            parsed("example.com/auth/"),
-            url("https://example.com", "/auth", true)
-        );
-        for wrong in [
-            "",
-            "ftp://a.example",
-            "https://u:p@a.example",
-            "https://a.example?x",
-            "https://a.example/a b",
-        ] {
+        assert_eq!(parsed("http://localhost:8000"), url("http://localhost:8000", "/api/auth", false));
+        assert_eq!(parsed("https://App.example.com:443/"), url("https://app.example.com", "/api/auth", true));
+        assert_eq!(parsed("example.com/auth/"), url("https://example.com", "/auth", true));
+        for wrong in
+            ["", "ftp://a.example", "https://u:p@a.example", "https://a.example?x", "https://a.example/a b"]
+        {
             assert_eq!(parsed(wrong), None, "{wrong}");
         }
     }

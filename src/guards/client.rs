@@ -52,13 +52,8 @@ mod tests {
     use super::*;
 
     fn from(peer: &str, forwarded: &[&str], trusted: &[&str]) -> String {
-        let trusted: Vec<Network> = trusted
-            .iter()
-            .map(|text| Network {
-                address: text.parse().unwrap(),
-                prefix: 8,
-            })
-            .collect();
+        let trusted: Vec<Network> =
+            trusted.iter().map(|text| Network { address: text.parse().unwrap(), prefix: 8 }).collect();
         resolve(peer.parse().unwrap(), forwarded, &trusted).to_string()
     }
 
@@ -66,21 +61,8 @@ mod tests {
     fn a_header_speaks_only_through_a_listed_proxy() {
         assert_eq!(from("192.0.2.1", &["198.51.100.7"], &[]), "192.0.2.1");
         assert_eq!(from("10.0.0.1", &["198.51.100.7"], &["10.0.0.0"]), "198.51.100.7");
-        assert_eq!(
-            from(
-                "10.0.0.1",
-                &["203.0.113.9, 198.51.100.7, 10.0.0.2"],
-                &["10.0.0.0"]
-            ),
-            "198.51.100.7"
-        );
-        assert_eq!(
-            from("10.0.0.1", &["203.0.113.9", "198.51.100.7"], &["10.0.0.0"]),
-            "198.51.100.7"
-        );
-        assert_eq!(
-            from("10.0.0.1", &["198.51.100.7, nonsense"], &["10.0.0.0"]),
-            "10.0.0.1"
-        );
+        assert_eq!(from("10.0.0.1", &["203.0.113.9, 198.51.100.7, 10.0.0.2"], &["10.0.0.0"]), "198.51.100.7");
+        assert_eq!(from("10.0.0.1", &["203.0.113.9", "198.51.100.7"], &["10.0.0.0"]), "198.51.100.7");
+        assert_eq!(from("10.0.0.1", &["198.51.100.7, nonsense"], &["10.0.0.0"]), "10.0.0.1");
     }
 }

@@ -86,16 +86,8 @@ pub(crate) async fn read_body(
         BodyKind::Json => request.limits().get("json").unwrap_or_else(|| 64.kibibytes()),
     };
     // Not UTF-8, or the connection broke off: either way there is nothing well-formed to read.
-    let body = data
-        .open(limit)
-        .into_string()
-        .await
-        .map_err(|_| CsrfError::Malformed)?;
-    if body.is_complete() {
-        Ok(body.into_inner())
-    } else {
-        Err(CsrfError::TooLarge)
-    }
+    let body = data.open(limit).into_string().await.map_err(|_| CsrfError::Malformed)?;
+    if body.is_complete() { Ok(body.into_inner()) } else { Err(CsrfError::TooLarge) }
 }
 
 /// Whether the request's own headers say that this site sent it. Rocket rewrites the method of a form whose field

@@ -65,13 +65,8 @@ async fn checked_form<'r, T: FromForm<'r>>(request: &'r Request<'_>, data: Data<
         return Err(CsrfError::ContentType);
     }
     let body = read_body(request, data, BodyKind::Form).await?;
-    let fields: Vec<(String, String)> = url::form_urlencoded::parse(body.as_bytes())
-        .into_owned()
-        .collect();
-    let mut tokens = fields
-        .iter()
-        .filter(|(name, _)| name == "csrfToken")
-        .map(|(_, value)| value);
+    let fields: Vec<(String, String)> = url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+    let mut tokens = fields.iter().filter(|(name, _)| name == "csrfToken").map(|(_, value)| value);
     let vouched = match (tokens.next(), tokens.next()) {
         (Some(token), None) => is_vouched(request, auth, token),
         _ => false,
@@ -82,17 +77,13 @@ async fn checked_form<'r, T: FromForm<'r>>(request: &'r Request<'_>, data: Data<
     }
     // Kept with the request, so that a form may borrow from it.
     let fields: &'r [(String, String)] = local_cache!(request, fields);
-    let values = fields
-        .iter()
-        .map(|(name, value)| ValueField::from((name.as_str(), value.as_str())));
+    let values = fields.iter().map(|(name, value)| ValueField::from((name.as_str(), value.as_str())));
     Form::<T>::parse_iter(values).map_err(|errors| CsrfError::Shape(describe(&errors)))
 }
 
 /// Which fields do not fit, without their values.
 fn describe(errors: &rocket::form::Errors<'_>) -> String {
-    let names: Vec<String> = errors
-        .iter()
-        .filter_map(|error| error.name.as_ref().map(ToString::to_string))
-        .collect();
+    let names: Vec<String> =
+        errors.iter().filter_map(|error| error.name.as_ref().map(ToString::to_string)).collect();
     names.join(", ")
 }

@@ -32,17 +32,11 @@ pub(crate) fn has_asked(request: &Request<'_>) -> bool {
 /// Why this request has no session, for catchers; `None` when no guard asked or there is one.
 #[must_use]
 pub fn failure_of(request: &Request<'_>) -> Option<SessionError> {
-    Lookup::of(request)
-        .0
-        .get()
-        .and_then(|found| found.as_ref().err().copied())
+    Lookup::of(request).0.get().and_then(|found| found.as_ref().err().copied())
 }
 
 async fn read(request: &Request<'_>) -> Result<Arc<SessionData>, SessionError> {
-    let auth = request
-        .rocket()
-        .state::<Auth>()
-        .ok_or(SessionError::Unavailable)?;
+    let auth = request.rocket().state::<Auth>().ok_or(SessionError::Unavailable)?;
     let cookie = presented_cookie(request, auth);
     let presented = match (&cookie, authorization(request)) {
         (Found::Value(value), _) => Presented::Cookie(value),
@@ -74,9 +68,10 @@ pub(crate) fn cookie_header<'r>(request: &'r Request<'_>) -> Option<CookieHeader
 /// Rocket's local client puts its cookies into the jar and sends no header. Over the network a jar without a header is
 /// always empty, so nothing can be smuggled in this way.
 pub(crate) fn jar_cookie<'r>(request: &'r Request<'_>, name: &str) -> Found<'r> {
-    request.cookies().get(name).map_or(Found::Absent, |cookie| {
-        Found::Value(Cow::Owned(cookie.value().to_owned()))
-    })
+    request
+        .cookies()
+        .get(name)
+        .map_or(Found::Absent, |cookie| Found::Value(Cow::Owned(cookie.value().to_owned())))
 }
 
 /// `Authorization`, when there is exactly one.

@@ -63,10 +63,7 @@ mod tests {
     fn a_name_is_any_text_that_fits() {
         assert_eq!(DisplayName::parse("<b>Ada</b>").unwrap().as_str(), "<b>Ada</b>");
         assert_eq!(DisplayName::parse(" \u{2003} "), Err(DisplayNameError::Empty));
-        assert_eq!(
-            DisplayName::parse(&"é".repeat(201)),
-            Err(DisplayNameError::TooLong)
-        );
+        assert_eq!(DisplayName::parse(&"é".repeat(201)), Err(DisplayNameError::TooLong));
         assert!(DisplayName::parse(&"é".repeat(200)).is_ok());
         assert_eq!(DisplayName::parse("a\0b"), Err(DisplayNameError::Nul));
     }

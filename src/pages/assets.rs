@@ -39,11 +39,7 @@ impl Assets {
         let asset = |stem: &str, extension: &str, content_type, body: &'static str| {
             let hash = hex(&Sha256::digest(body));
             let hash = hash.get(..12).unwrap_or_default();
-            Asset {
-                name: format!("{stem}-{hash}.{extension}"),
-                content_type,
-                body,
-            }
+            Asset { name: format!("{stem}-{hash}.{extension}"), content_type, body }
         };
         Self {
             css: asset(

@@ -143,10 +143,7 @@ fn language_of(request: &Request<'_>, auth: &Auth, pages: &Pages) -> String {
         Found::Value(code) => Some(code.as_ref()),
         Found::Absent | Found::Unusable => None,
     };
-    pages
-        .locales()
-        .negotiate(chosen, request.headers().get_one("accept-language"))
-        .to_owned()
+    pages.locales().negotiate(chosen, request.headers().get_one("accept-language")).to_owned()
 }
 
 /// JSON that can stand inside a script element: nothing in it ends the element or a line (ASVS 5.0, 1.2.3).
@@ -173,10 +170,7 @@ mod tests {
         session.insert("name".to_owned(), "</script><!--&\u{2028}".into());
         let json = embeddable(Some(&session), EmptySession::Object);
         assert!(!json.contains(['<', '>', '&', '\u{2028}']));
-        assert_eq!(
-            serde_json::from_str::<Value>(&json).unwrap(),
-            Value::Object(session)
-        );
+        assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), Value::Object(session));
         assert_eq!(embeddable(None, EmptySession::Null), "null");
     }
 }

@@ -48,9 +48,7 @@ impl Locales {
             whole.extend(own);
             (code, Arc::new(whole))
         });
-        Ok(Self {
-            texts: complete.collect(),
-        })
+        Ok(Self { texts: complete.collect() })
     }
 
     /// The best language for somebody who chose `chosen` (the cookie) or accepts `accept` (`Accept-Language`, RFC 9110
@@ -66,29 +64,19 @@ impl Locales {
     /// The code as we know it, when it is one of ours.
     #[must_use]
     pub fn find(&self, code: &str) -> Option<&str> {
-        self.texts
-            .keys()
-            .find(|known| known.eq_ignore_ascii_case(code))
-            .map(String::as_str)
+        self.texts.keys().find(|known| known.eq_ignore_ascii_case(code)).map(String::as_str)
     }
 
     /// The texts of a language, completed by English ones.
     #[must_use]
     pub fn texts(&self, code: &str) -> Arc<Texts> {
-        self.texts
-            .get(code)
-            .or_else(|| self.texts.get(FALLBACK))
-            .cloned()
-            .unwrap_or_default()
+        self.texts.get(code).or_else(|| self.texts.get(FALLBACK)).cloned().unwrap_or_default()
     }
 
     /// One text; its key when there is none, so that a gap is seen and not silent.
     #[must_use]
     pub fn text(&self, code: &str, key: &str) -> String {
-        self.texts(code)
-            .get(key)
-            .cloned()
-            .unwrap_or_else(|| key.to_owned())
+        self.texts(code).get(key).cloned().unwrap_or_else(|| key.to_owned())
     }
 
     /// The text of an error code, or the general one.
@@ -96,9 +84,7 @@ impl Locales {
     pub fn error_text(&self, code: &str, error: &str) -> String {
         let texts = self.texts(code);
         let own = texts.get(&format!("error_{error}"));
-        own.or_else(|| texts.get("error_default"))
-            .cloned()
-            .unwrap_or_default()
+        own.or_else(|| texts.get("error_default")).cloned().unwrap_or_default()
     }
 
     /// All languages, for the switch.
@@ -127,9 +113,8 @@ impl Locales {
 fn weighted(item: &str) -> Option<(&str, f32)> {
     let mut parts = item.split(';').map(str::trim);
     let range = parts.next().filter(|range| !range.is_empty())?;
-    let quality = parts
-        .find_map(|part| part.strip_prefix("q="))
-        .map_or(Some(1.0), |text| text.parse().ok())?;
+    let quality =
+        parts.find_map(|part| part.strip_prefix("q=")).map_or(Some(1.0), |text| text.parse().ok())?;
     (quality > 0.0).then_some((range, quality))
 }
 
@@ -151,14 +136,8 @@ mod tests {
     fn the_choice_wins_then_the_header_then_english() {
         let locales = locales();
         assert_eq!(locales.negotiate(Some("ko"), Some("en")), "ko");
-        assert_eq!(
-            locales.negotiate(Some("xx"), Some("ko-KR,ko;q=0.9,en;q=0.8")),
-            "ko"
-        );
-        assert_eq!(
-            locales.negotiate(None, Some("fr;q=0.9, en;q=0.2, ko;q=0.5")),
-            "ko"
-        );
+        assert_eq!(locales.negotiate(Some("xx"), Some("ko-KR,ko;q=0.9,en;q=0.8")), "ko");
+        assert_eq!(locales.negotiate(None, Some("fr;q=0.9, en;q=0.2, ko;q=0.5")), "ko");
         assert_eq!(locales.negotiate(None, Some("ko;q=0, *")), "en");
         assert_eq!(locales.negotiate(None, Some(";;;q=,,")), "en");
         assert_eq!(locales.negotiate(None, None), "en");

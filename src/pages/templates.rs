@@ -46,25 +46,16 @@ impl Pages {
     pub fn load(template_dir: &Path) -> Result<Self, LoadError> {
         let (mut templates, mut languages) = embedded();
         let own = template_dir.join("auth");
-        read_files(&own, ".html", |stem, text| {
-            templates.push((template_name(stem), text))
-        })?;
-        read_files(&own.join("locales"), ".json", |stem, text| {
-            languages.push((stem.to_owned(), text))
-        })?;
+        read_files(&own, ".html", |stem, text| templates.push((template_name(stem), text)))?;
+        read_files(&own.join("locales"), ".json", |stem, text| languages.push((stem.to_owned(), text)))?;
         let mut tera = Tera::default();
         tera.register_filter("fill", fill_filter);
-        tera.add_raw_templates(templates)
-            .map_err(|error| LoadError::Template {
-                place: own.display().to_string(),
-                reason: explain(&error),
-            })?;
+        tera.add_raw_templates(templates).map_err(|error| LoadError::Template {
+            place: own.display().to_string(),
+            reason: explain(&error),
+        })?;
         let locales = Locales::parse(&languages).map_err(|(code, error)| LoadError::Language(code, error))?;
-        Ok(Self {
-            tera,
-            locales,
-            assets: Assets::embedded(),
-        })
+        Ok(Self { tera, locales, assets: Assets::embedded() })
     }
 
     /// The languages.
@@ -84,8 +75,7 @@ impl Pages {
     /// # Errors
     /// What Tera says.
     pub fn render(&self, name: &str, context: &impl Serialize) -> Result<String, tera::Error> {
-        self.tera
-            .render(&template_name(name), &tera::Context::from_serialize(context)?)
+        self.tera.render(&template_name(name), &tera::Context::from_serialize(context)?)
     }
 }
 
@@ -100,11 +90,7 @@ fn embedded() -> (Named, Named) {
     let files = EMBEDDED.files().chain(EMBEDDED.dirs().flat_map(Dir::files));
     let (mut templates, mut languages) = (Vec::new(), Vec::new());
     for file in files {
-        let name = file
-            .path()
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default();
+        let name = file.path().file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let text = file.contents_utf8().unwrap_or_default().to_owned();
         if let Some(stem) = name.strip_suffix(".html") {
             templates.push((template_name(stem), text));
@@ -128,10 +114,7 @@ fn read_files(folder: &Path, ending: &str, mut take: impl FnMut(&str, String)) -
     };
     for entry in entries {
         let path = entry.map_err(unreadable(folder))?.path();
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if let Some(stem) = name.strip_suffix(ending) {
             let text = std::fs::read_to_string(&path).map_err(unreadable(&path))?;
             take(stem, text);
@@ -161,9 +144,7 @@ fn explain(error: &tera::Error) -> String {
 pub fn fill_filter(value: &Value, arguments: &HashMap<String, Value>) -> tera::Result<Value> {
     let mut text = value.as_str().unwrap_or_default().to_owned();
     for (name, argument) in arguments {
-        let shown = argument
-            .as_str()
-            .map_or_else(|| argument.to_string(), str::to_owned);
+        let shown = argument.as_str().map_or_else(|| argument.to_string(), str::to_owned);
         text = text.replace(&format!("{{{name}}}"), &shown);
     }
     Ok(Value::String(text))

@@ -67,10 +67,7 @@ impl Credentials {
         if outdated {
             self.strengthen(&user.id, password).await;
         }
-        Ok(Identity {
-            user,
-            method: AuthMethod::Pwd,
-        })
+        Ok(Identity { user, method: AuthMethod::Pwd })
     }
 
     /// Replaces a hash made with weaker parameters while the password is at hand. That it fails is no reason to

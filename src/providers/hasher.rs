@@ -100,8 +100,7 @@ impl Hasher {
     pub async fn hash(&self, password: &Password) -> Result<String, HashError> {
         let salt = random_bytes()?;
         let (inner, password) = (Arc::clone(&self.inner), password.clone());
-        self.run(move || hash_now(&inner.argon2, password.expose().as_bytes(), &salt))
-            .await?
+        self.run(move || hash_now(&inner.argon2, password.expose().as_bytes(), &salt)).await?
     }
 
     /// Compares a password with a stored hash. Without one (no such user, no password) the same work is done against
@@ -115,16 +114,9 @@ impl Hasher {
         let stored = stored.unwrap_or(&self.inner.decoy).to_owned();
         self.run(move || {
             let hash = PasswordHash::new(&stored).map_err(|error| HashError::Failed(error.to_string()))?;
-            let same = inner
-                .argon2
-                .verify_password(password.expose().as_bytes(), &hash)
-                .is_ok();
+            let same = inner.argon2.verify_password(password.expose().as_bytes(), &hash).is_ok();
             let outdated = Params::try_from(&hash).map_or(true, |used| is_weaker(&used, &inner.params));
-            Ok(if same && known {
-                Verdict::Right { outdated }
-            } else {
-                Verdict::Wrong
-            })
+            Ok(if same && known { Verdict::Right { outdated } } else { Verdict::Wrong })
         })
         .await?
     }
@@ -134,9 +126,8 @@ impl Hasher {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, HashError> {
-        let busy = HashError::Busy {
-            retry_after: 1 + u32::try_from(self.inner.deadline.as_secs()).unwrap_or(0),
-        };
+        let busy =
+            HashError::Busy { retry_after: 1 + u32::try_from(self.inner.deadline.as_secs()).unwrap_or(0) };
         let Ok(place) = Arc::clone(&self.inner.places).try_acquire_owned() else {
             return Err(busy);
         };
@@ -190,12 +181,7 @@ mod tests {
             async move { hasher.verify(&text, Some(&hash)).await.unwrap() }
         };
         assert_eq!(verify(&long).await, Verdict::Right { outdated: false });
-        for other in [
-            &long[..72],
-            &long.to_uppercase(),
-            &format!("{long} "),
-            &format!("{long}\0"),
-        ] {
+        for other in [&long[..72], &long.to_uppercase(), &format!("{long} "), &format!("{long}\0")] {
             assert_eq!(verify(other).await, Verdict::Wrong);
         }
     }
@@ -206,10 +192,7 @@ mod tests {
         let password = Password::new("nobody's password");
         let hash = weak.hash(&password).await.unwrap();
         let strong = Hasher::new(&config(128, 8)).unwrap();
-        assert_eq!(
-            strong.verify(&password, Some(&hash)).await.unwrap(),
-            Verdict::Right { outdated: true }
-        );
+        assert_eq!(strong.verify(&password, Some(&hash)).await.unwrap(), Verdict::Right { outdated: true });
         assert_eq!(strong.verify(&password, None).await.unwrap(), Verdict::Wrong);
     }
 
@@ -217,9 +200,8 @@ mod tests {
     async fn beyond_the_queue_the_answer_is_busy_at_once() {
         let hasher = Hasher::new(&config(64, 0)).unwrap();
         let cores = std::thread::available_parallelism().unwrap().get();
-        let held: Vec<_> = (0..cores)
-            .map(|_| Arc::clone(&hasher.inner.places).try_acquire_owned().unwrap())
-            .collect();
+        let held: Vec<_> =
+            (0..cores).map(|_| Arc::clone(&hasher.inner.places).try_acquire_owned().unwrap()).collect();
         let answer = hasher.hash(&Password::new("p")).await;
         assert!(matches!(answer, Err(HashError::Busy { retry_after: 2 })));
         drop(held);

@@ -59,11 +59,7 @@ pub fn check(password: &Password, email: &Email, site_name: &str) -> Result<(), 
     let lower = password.expose().to_lowercase();
     let is_own_name =
         lower == email.as_str() || lower == email.local_part() || lower == site_name.to_lowercase();
-    if is_own_name {
-        Err(PasswordError::Context)
-    } else {
-        Ok(())
-    }
+    if is_own_name { Err(PasswordError::Context) } else { Ok(()) }
 }
 
 /// The rules that need not know whose password it is.
@@ -81,11 +77,7 @@ pub fn check_alone(password: &Password) -> Result<(), PasswordError> {
         MIN_CHARS..=MAX_CHARS => {}
         _ => return Err(PasswordError::TooLong),
     }
-    if COMMON.contains(text.to_lowercase().as_str()) {
-        Err(PasswordError::Common)
-    } else {
-        Ok(())
-    }
+    if COMMON.contains(text.to_lowercase().as_str()) { Err(PasswordError::Common) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -93,11 +85,7 @@ mod tests {
     use super::*;
 
     fn verdict(text: &str) -> Result<(), PasswordError> {
-        check(
-            &Password::new(text),
-            &Email::parse("ada.lovelace@example.com").unwrap(),
-            "Countersign",
-        )
+        check(&Password::new(text), &Email::parse("ada.lovelace@example.com").unwrap(), "Countersign")
     }
 
     #[test]

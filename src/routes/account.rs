@@ -32,18 +32,10 @@ pub(super) async fn page(
     notice: Option<&str>,
 ) -> Answer {
     // A closed list: the query chooses among our own texts.
-    const NOTICES: [&str; 4] = [
-        "name_saved",
-        "password_changed",
-        "session_ended",
-        "sessions_ended",
-    ];
+    const NOTICES: [&str; 4] = ["name_saved", "password_changed", "session_ended", "sessions_ended"];
     let notice = NOTICES.iter().find(|known| Some(**known) == notice);
     let notice = notice.map(|known| pages.locales().text(context.lang(), &format!("notice_{known}")));
-    let fine = Outcome {
-        status: Status::Ok,
-        errors: Vec::new(),
-    };
+    let fine = Outcome { status: Status::Ok, errors: Vec::new() };
     show(sender.0, auth, pages, &session, &context, notice, fine).await
 }
 
@@ -63,10 +55,7 @@ pub(super) async fn change_name(
     let Found::Value(presented) = presented_cookie(sender.0, auth) else {
         return Failure::internal().answer(sender.0).await;
     };
-    match sign_in
-        .change_name(session.data(), &presented, form.text("name"))
-        .await
-    {
+    match sign_in.change_name(session.data(), &presented, form.text("name")).await {
         Ok(issued) => {
             if let Some(issued) = issued {
                 let sent = cookie_header(sender.0).unwrap_or_else(|| CookieHeader::parse([]));
@@ -136,11 +125,7 @@ pub(super) async fn end_others(
     if let Err(failure) = checked(auth, form) {
         return failure.answer(sender.0).await;
     }
-    match auth
-        .sessions
-        .end_others(session.user_id(), Some(&session.data().id))
-        .await
-    {
+    match auth.sessions.end_others(session.user_id(), Some(&session.data().id)).await {
         Ok(_) => done(auth, "sessions_ended"),
         Err(error) => Failure::from(error).answer(sender.0).await,
     }
@@ -180,10 +165,7 @@ async fn explain(
         AccountError::NewPassword(error) => ("newPassword", error.code()),
         AccountError::Other(error) => return Failure::from(error).answer(request).await,
     };
-    let outcome = Outcome {
-        status: Status::BadRequest,
-        errors: vec![(field, code)],
-    };
+    let outcome = Outcome { status: Status::BadRequest, errors: vec![(field, code)] };
     show(request, auth, pages, session, context, None, outcome).await
 }
 
@@ -204,17 +186,11 @@ async fn show(
         Err(error) => return Failure::from(error).answer(request).await,
     };
     let text = |key: &str| pages.locales().text(context.lang(), key);
-    let errors: Vec<Value> = outcome
-        .errors
-        .iter()
-        .map(|(field, code)| json!({ "field": field, "message": text(code) }))
-        .collect();
+    let errors: Vec<Value> =
+        outcome.errors.iter().map(|(field, code)| json!({ "field": field, "message": text(code) })).collect();
     let current = session.data().id;
-    let sessions: Vec<Value> = account
-        .sessions
-        .iter()
-        .map(|record| shown(record, record.id == current))
-        .collect();
+    let sessions: Vec<Value> =
+        account.sessions.iter().map(|record| shown(record, record.id == current)).collect();
     let own = json!({
         "user": {
             "name": account.name,
@@ -262,10 +238,7 @@ fn device(user_agent: &str) -> String {
         ("Linux", "Linux"),
     ];
     let find = |known: &[(&str, &'static str)]| {
-        known
-            .iter()
-            .find(|(mark, _)| user_agent.contains(mark))
-            .map(|(_, name)| *name)
+        known.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name)
     };
     match (find(&BROWSERS), find(&SYSTEMS)) {
         (Some(browser), Some(system)) => format!("{browser}, {system}"),

@@ -18,12 +18,7 @@ pub(crate) struct Answer {
 
 impl Answer {
     fn new(status: Status, content_type: Option<ContentType>, body: String) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            content_type,
-            body,
-        }
+        Self { status, headers: Vec::new(), content_type, body }
     }
 
     /// A page.
@@ -39,11 +34,7 @@ impl Answer {
 
     /// A style or script.
     pub(crate) fn asset(content_type: &str, body: &str) -> Self {
-        Self::new(
-            Status::Ok,
-            ContentType::parse_flexible(content_type),
-            body.to_owned(),
-        )
+        Self::new(Status::Ok, ContentType::parse_flexible(content_type), body.to_owned())
     }
 
     /// Plain text.

@@ -12,10 +12,7 @@ pub(super) fn asset(pages: &State<Pages>, name: &str) -> Answer {
         return Answer::empty(Status::NotFound);
     };
     // Only the name with the hash stands for one content for ever.
-    let caching = if name == asset.name {
-        "public, max-age=31536000, immutable"
-    } else {
-        "public, max-age=300"
-    };
+    let caching =
+        if name == asset.name { "public, max-age=31536000, immutable" } else { "public, max-age=300" };
     Answer::asset(asset.content_type, asset.body).with("Cache-Control", caching)
 }

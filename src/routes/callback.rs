@@ -23,9 +23,7 @@ pub(super) async fn credentials(
     let form = match form {
         Ok(form) => form,
         Err(error) => {
-            return Failure::from(&error.reason)
-                .answer_action(sender.0, site, error.script)
-                .await;
+            return Failure::from(&error.reason).answer_action(sender.0, site, error.script).await;
         }
     };
     let url = callback_url::choose(sender.0, auth, form.optional("callbackUrl"));
@@ -84,9 +82,5 @@ async fn welcome(request: &Request<'_>, auth: &Auth, issued: &Issued, url: &str,
     }
     let sent = cookie_header(request).unwrap_or_else(|| CookieHeader::parse([]));
     Outbox::of(request).put(auth.cookies.session(&issued.value, issued.expires_at, &sent));
-    if script {
-        Answer::script_redirect(Status::Ok, url)
-    } else {
-        Answer::redirect(url.to_owned())
-    }
+    if script { Answer::script_redirect(Status::Ok, url) } else { Answer::redirect(url.to_owned()) }
 }

@@ -38,11 +38,7 @@ pub(super) fn choose(request: &Request<'_>, auth: &Auth, body: Option<&str>) -> 
     let mut url = auth.redirects.choose([body, query, cookie]);
     if let Some(sign_in) = &auth.sign_in {
         // The host's word is validated like everybody's.
-        if let Some(own) = sign_in
-            .hooks()
-            .redirect(&url)
-            .and_then(|own| auth.redirects.resolve(&own))
-        {
+        if let Some(own) = sign_in.hooks().redirect(&url).and_then(|own| auth.redirects.resolve(&own)) {
             url = own;
         }
     }

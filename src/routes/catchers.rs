@@ -56,20 +56,8 @@ async fn any(status: Status, request: &Request<'_>) -> Answer {
         500 => "internal_error",
         _ => "error",
     };
-    let error = if status == Status::NotFound {
-        "NotFound"
-    } else {
-        "default"
-    };
-    Failure {
-        status,
-        code,
-        error,
-        retry_after: None,
-        location: None,
-    }
-    .answer(request)
-    .await
+    let error = if status == Status::NotFound { "NotFound" } else { "default" };
+    Failure { status, code, error, retry_after: None, location: None }.answer(request).await
 }
 
 /// The catcher of [`any`] failure.
@@ -94,9 +82,5 @@ fn sign_in_url(request: &Request<'_>, auth: &Auth) -> String {
 
 /// RFC 6750 section 3: an error code only when there was a credential.
 fn challenge(reason: SessionError) -> &'static str {
-    if reason == SessionError::Missing {
-        "Bearer"
-    } else {
-        "Bearer error=\"invalid_token\""
-    }
+    if reason == SessionError::Missing { "Bearer" } else { "Bearer error=\"invalid_token\"" }
 }

@@ -63,21 +63,12 @@ fn show(auth: &Auth, pages: &Pages, context: &PageContext, code: &str) -> Answer
             encode_component(code)
         ));
     }
-    if let Some(known) = SIGN_IN_CODES
-        .iter()
-        .find(|known| known.eq_ignore_ascii_case(code))
-    {
+    if let Some(known) = SIGN_IN_CODES.iter().find(|known| known.eq_ignore_ascii_case(code)) {
         return Answer::redirect(format!("{}?error={known}", auth.config.url.base("signin")));
     }
     let known = PAGES.iter().find(|(known, _)| known.eq_ignore_ascii_case(code));
     let (code, status) = known.copied().unwrap_or(("default", Status::Ok));
-    page(
-        pages,
-        status,
-        "error",
-        context,
-        error_context(auth, pages, context, code, true),
-    )
+    page(pages, status, "error", context, error_context(auth, pages, context, code, true))
 }
 
 #[get("/verify-request")]

@@ -35,20 +35,11 @@ pub(crate) struct Failure {
 
 impl Failure {
     const fn new(status: Status, code: &'static str, error: &'static str) -> Self {
-        Self {
-            status,
-            code,
-            error,
-            retry_after: None,
-            location: None,
-        }
+        Self { status, code, error, retry_after: None, location: None }
     }
 
     fn later(self, seconds: i64) -> Self {
-        Self {
-            retry_after: Some(seconds),
-            ..self
-        }
+        Self { retry_after: Some(seconds), ..self }
     }
 
     /// The store did not answer.
@@ -68,10 +59,7 @@ impl Failure {
             (Some(location), _) => Redirects::new(&site.origin, &[]).choose([Some(location.as_str())]),
             (None, "csrf") => format!("{}?csrf=true", site.base("signin")),
             (None, "CredentialsSignin") => {
-                format!(
-                    "{}?error=CredentialsSignin&provider=credentials",
-                    site.base("error")
-                )
+                format!("{}?error=CredentialsSignin&provider=credentials", site.base("error"))
             }
             (None, error) => format!("{}?error={}", site.base("error"), encode_component(error)),
         }
@@ -108,10 +96,9 @@ impl From<SignInError> for Failure {
             SignInError::Credentials => {
                 Self::new(Status::Unauthorized, "credentials_wrong", "CredentialsSignin")
             }
-            SignInError::Denied(location) => Self {
-                location,
-                ..Self::new(Status::Forbidden, "access_denied", "AccessDenied")
-            },
+            SignInError::Denied(location) => {
+                Self { location, ..Self::new(Status::Forbidden, "access_denied", "AccessDenied") }
+            }
             SignInError::Limited(hit) => limited(hit.retry_after),
             SignInError::Busy(seconds) => busy(seconds),
             SignInError::Store(error) => error.into(),
@@ -151,11 +138,7 @@ impl From<store::Error> for Failure {
 
 impl From<&CsrfError> for Failure {
     fn from(error: &CsrfError) -> Self {
-        let shown = if *error == CsrfError::Csrf {
-            "csrf"
-        } else {
-            "default"
-        };
+        let shown = if *error == CsrfError::Csrf { "csrf" } else { "default" };
         Self::new(error.status(), error.code(), shown)
     }
 }

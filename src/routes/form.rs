@@ -64,10 +64,7 @@ impl<'r> FromData<'r> for CheckedForm {
 
 async fn check(request: &Request<'_>, data: Data<'_>) -> Result<CheckedForm, FormError> {
     let by_header = wants_script_redirect(request);
-    let refuse = |reason| FormError {
-        reason,
-        script: by_header,
-    };
+    let refuse = |reason| FormError { reason, script: by_header };
     let kind = BodyKind::of(request).map_err(refuse)?;
     let body = read_body(request, data, kind).await.map_err(refuse)?;
     let fields = match kind {
@@ -78,17 +75,11 @@ async fn check(request: &Request<'_>, data: Data<'_>) -> Result<CheckedForm, For
     // NextAuth v3 and v4 take the text `true` for this wish, and only that.
     let script = by_header || fields.get("json").and_then(Value::as_str) == Some("true");
     let auth = request.rocket().state::<Auth>();
-    let token = fields
-        .get("csrfToken")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    let token = fields.get("csrfToken").and_then(Value::as_str).unwrap_or_default();
     let passed = auth.is_some_and(|auth| is_vouched(request, auth, token) && is_same_site(request, auth));
     if !passed {
         tracing::warn!(path = %request.uri().path(), "a request was refused: CSRF");
-        return Err(FormError {
-            reason: CsrfError::Csrf,
-            script,
-        });
+        return Err(FormError { reason: CsrfError::Csrf, script });
     }
     Ok(CheckedForm { fields, kind, script })
 }
@@ -97,10 +88,7 @@ async fn check(request: &Request<'_>, data: Data<'_>) -> Result<CheckedForm, For
 fn parse_form(body: &str) -> Result<BTreeMap<String, Value>, CsrfError> {
     let mut fields = BTreeMap::new();
     for (name, value) in url::form_urlencoded::parse(body.as_bytes()) {
-        if fields
-            .insert(name.into_owned(), Value::String(value.into_owned()))
-            .is_some()
-        {
+        if fields.insert(name.into_owned(), Value::String(value.into_owned())).is_some() {
             return Err(CsrfError::Malformed);
         }
     }
@@ -112,9 +100,7 @@ fn parse_json(body: &str) -> Result<BTreeMap<String, Value>, CsrfError> {
     const ANY: [&str; 3] = ["data", "json", "redirect"];
     let mut fields: BTreeMap<String, Value> = serde_json::from_str(body).map_err(|_| CsrfError::Malformed)?;
     fields.retain(|_, value| !value.is_null());
-    let wrong = fields
-        .iter()
-        .find(|(name, value)| !value.is_string() && !ANY.contains(&name.as_str()));
+    let wrong = fields.iter().find(|(name, value)| !value.is_string() && !ANY.contains(&name.as_str()));
     match wrong {
         Some((name, _)) => Err(CsrfError::Shape(format!("{} must be a text", printable(name)))),
         None => Ok(fields),
@@ -139,12 +125,7 @@ mod tests {
     #[test]
     fn json_fields_are_texts() {
         assert!(parse_json(r#"{"email":"a","json":true,"data":[1],"name":null}"#).is_ok());
-        for body in [
-            r#"{"email":["a"]}"#,
-            r#"{"email":0}"#,
-            r#"{"password":{}}"#,
-            r#"{"csrfToken":true}"#,
-        ] {
+        for body in [r#"{"email":["a"]}"#, r#"{"email":0}"#, r#"{"password":{}}"#, r#"{"csrfToken":true}"#] {
             assert!(matches!(parse_json(body), Err(CsrfError::Shape(_))), "{body}");
         }
         for body in ["", "[]", "1", r#"{"a":"\ud800"}"#, &"[".repeat(20_000)] {

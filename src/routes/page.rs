@@ -32,10 +32,7 @@ pub(super) fn page(
         Err(error) => {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             tracing::error!(%error, cause, name, "a page could not be rendered");
-            Answer::text(
-                Status::InternalServerError,
-                "This page cannot be shown at the moment.",
-            )
+            Answer::text(Status::InternalServerError, "This page cannot be shown at the moment.")
         }
     }
 }
@@ -67,9 +64,7 @@ pub(super) fn error_context(
     sign_in: bool,
 ) -> serde_json::Value {
     let texts = pages.locales().texts(context.lang());
-    let title = texts
-        .get(&format!("error_title_{error}"))
-        .or_else(|| texts.get("error_title"));
+    let title = texts.get(&format!("error_title_{error}")).or_else(|| texts.get("error_title"));
     json!({
         "code": error,
         "title": title,

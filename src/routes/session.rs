@@ -57,10 +57,9 @@ pub(super) async fn update(
     let form = match form {
         Ok(form) => form,
         // v5's client breaks on `null` here, so `{}` for every generation.
-        Err(FormError {
-            reason: CsrfError::Csrf,
-            ..
-        }) => return Answer::json(Status::BadRequest, &json!({})),
+        Err(FormError { reason: CsrfError::Csrf, .. }) => {
+            return Answer::json(Status::BadRequest, &json!({}));
+        }
         Err(error) => return Failure::from(&error.reason).answer(sender.0).await,
     };
     let session = match lookup(sender.0).await {

@@ -35,10 +35,8 @@ pub(super) fn page(
         _ => None,
     };
     let notice = (notice == Some("signed_up")).then(|| pages.locales().text(lang, "notice_signed_up"));
-    let others: Vec<_> = public_providers(auth)
-        .into_iter()
-        .filter(|other| other.kind != "credentials")
-        .collect();
+    let others: Vec<_> =
+        public_providers(auth).into_iter().filter(|other| other.kind != "credentials").collect();
     let own = json!({
         "callback_url": callback_url.0,
         "error": shown,
@@ -75,29 +73,17 @@ pub(super) async fn start(
         Ok(form) => form,
         Err(error) => {
             let failure = Failure::from(&error.reason);
-            return failure
-                .answer_action(sender.0, &auth.config.url, error.script)
-                .await;
+            return failure.answer_action(sender.0, &auth.config.url, error.script).await;
         }
     };
     callback_url::choose(sender.0, auth, form.optional("callbackUrl"));
     let url = auth.config.url.base("signin");
-    if form.is_script() {
-        Answer::script_redirect(Status::Ok, &url)
-    } else {
-        Answer::redirect(url)
-    }
+    if form.is_script() { Answer::script_redirect(Status::Ok, &url) } else { Answer::redirect(url) }
 }
 
 /// The host's own sign-in page, told where to go afterwards.
 fn own_page(auth: &Auth, path: &str, callback_url: &str, error: Option<&str>) -> String {
     let mark = if path.contains('?') { '&' } else { '?' };
-    let error = error
-        .map(|code| format!("&error={}", encode_component(code)))
-        .unwrap_or_default();
-    format!(
-        "{}{path}{mark}callbackUrl={}{error}",
-        auth.config.url.origin,
-        encode_component(callback_url)
-    )
+    let error = error.map(|code| format!("&error={}", encode_component(code))).unwrap_or_default();
+    format!("{}{path}{mark}callbackUrl={}{error}", auth.config.url.origin, encode_component(callback_url))
 }

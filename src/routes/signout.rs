@@ -24,13 +24,7 @@ pub(super) fn page(
     if let Some(own) = &auth.config.pages.sign_out {
         return Answer::redirect(format!("{}{own}", auth.config.url.origin));
     }
-    render(
-        pages,
-        Status::Ok,
-        "sign_out",
-        &context,
-        json!({ "callback_url": callback_url.0 }),
-    )
+    render(pages, Status::Ok, "sign_out", &context, json!({ "callback_url": callback_url.0 }))
 }
 
 /// Ends the session for good and clears the cookie; without a session, clears the cookie.
@@ -54,11 +48,7 @@ pub(super) async fn sign_out(
         return failure.answer_action(sender.0, site, form.is_script()).await;
     }
     let url = callback_url::choose(sender.0, auth, form.optional("callbackUrl"));
-    if form.is_script() {
-        Answer::script_redirect(Status::Ok, &url)
-    } else {
-        Answer::redirect(url)
-    }
+    if form.is_script() { Answer::script_redirect(Status::Ok, &url) } else { Answer::redirect(url) }
 }
 
 async fn end(request: &Request<'_>, auth: &Auth) -> Result<(), Failure> {

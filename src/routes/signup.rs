@@ -55,9 +55,7 @@ pub(super) async fn sign_up(
 }
 
 fn is_open(auth: &Auth) -> bool {
-    auth.sign_in
-        .as_ref()
-        .is_some_and(crate::signin::SignIn::is_sign_up_open)
+    auth.sign_in.as_ref().is_some_and(crate::signin::SignIn::is_sign_up_open)
 }
 
 fn closed() -> Failure {

@@ -31,10 +31,7 @@ pub(super) fn providers(auth: &State<Auth>) -> Answer {
 /// The providers people can choose from.
 pub(super) fn public_providers(auth: &Auth) -> Vec<PublicProvider> {
     let credentials = auth.config.credentials.as_ref();
-    credentials
-        .map(|rules| PublicProvider::credentials(&rules.name, &auth.config.url))
-        .into_iter()
-        .collect()
+    credentials.map(|rules| PublicProvider::credentials(&rules.name, &auth.config.url)).into_iter().collect()
 }
 
 /// NextAuth's browser clients report their errors here. Anybody can send anything: it is cut, stripped of control
@@ -45,16 +42,9 @@ pub(super) async fn log(data: Data<'_>) -> Answer {
         let text = String::from_utf8_lossy(&body);
         let field = |name: &str| {
             let found = url::form_urlencoded::parse(text.as_bytes()).find(|(key, _)| key == name);
-            let clean = |value: String| {
-                value
-                    .chars()
-                    .filter(|c| !c.is_control())
-                    .take(200)
-                    .collect::<String>()
-            };
-            found
-                .map(|(_, value)| clean(value.into_owned()))
-                .unwrap_or_default()
+            let clean =
+                |value: String| value.chars().filter(|c| !c.is_control()).take(200).collect::<String>();
+            found.map(|(_, value)| clean(value.into_owned())).unwrap_or_default()
         };
         if ["error", "warn", "debug"].contains(&field("level").as_str()) {
             tracing::debug!(code = ?field("code"), "a browser client reports");

@@ -21,24 +21,14 @@ impl Handler for Unknown {
             return Outcome::forward(data, Status::Unauthorized);
         }
         let detail = format!("This action with HTTP {} is not supported.", request.method());
-        Outcome::from(
-            request,
-            Answer::problem(Status::BadRequest, "action_unknown", Some(&detail)),
-        )
+        Outcome::from(request, Answer::problem(Status::BadRequest, "action_unknown", Some(&detail)))
     }
 }
 
 /// One route for every method; HEAD is answered by GET's.
 pub(super) fn routes() -> Vec<Route> {
-    [
-        Method::Get,
-        Method::Post,
-        Method::Put,
-        Method::Patch,
-        Method::Delete,
-        Method::Options,
-    ]
-    .into_iter()
-    .map(|method| Route::ranked(LAST, method, "/<path..>", Unknown))
-    .collect()
+    [Method::Get, Method::Post, Method::Put, Method::Patch, Method::Delete, Method::Options]
+        .into_iter()
+        .map(|method| Route::ranked(LAST, method, "/<path..>", Unknown))
+        .collect()
 }

@@ -44,11 +44,7 @@ impl<'a> CookieHeader<'a> {
     /// The one value under exactly this name.
     #[must_use]
     pub fn find(&self, name: &str) -> Found<'a> {
-        let mut values = self
-            .pairs
-            .iter()
-            .filter(|(found, _)| *found == name)
-            .map(|(_, value)| *value);
+        let mut values = self.pairs.iter().filter(|(found, _)| *found == name).map(|(_, value)| *value);
         let Some(first) = values.next() else {
             return Found::Absent;
         };
@@ -121,11 +117,7 @@ fn chunk_index(found: &str, name: &str) -> Option<usize> {
     let digits = found.strip_prefix(name)?.strip_prefix('.')?;
     let canonical = digits == "0" || !digits.starts_with('0');
     let decimal = !digits.is_empty() && digits.len() <= 4 && digits.bytes().all(|b| b.is_ascii_digit());
-    if canonical && decimal {
-        digits.parse().ok()
-    } else {
-        None
-    }
+    if canonical && decimal { digits.parse().ok() } else { None }
 }
 
 #[cfg(test)]
@@ -171,10 +163,7 @@ mod tests {
         assert_eq!(find("s.0=a; s.2=c", "s"), Found::Unusable);
         assert_eq!(find("s.1=b", "s"), Found::Unusable);
         assert_eq!(
-            find(
-                "s.0=a; s.evil=x; s-y=z; s.0.0=q; s.1e0=w; s.99999999999999999999=o",
-                "s"
-            ),
+            find("s.0=a; s.evil=x; s-y=z; s.0.0=q; s.1e0=w; s.99999999999999999999=o", "s"),
             value("a")
         );
         assert_eq!(find("s=whole; s.0=a", "s"), value("whole"));

@@ -74,16 +74,8 @@ impl CookieRules {
     /// The rules for a token format's generation of NextAuth and the site's scheme.
     #[must_use]
     pub fn new(format: Format, secure: bool) -> Self {
-        let generation = if format == Format::AuthJsV5 {
-            "authjs"
-        } else {
-            "next-auth"
-        };
-        let (host, prefix) = if secure {
-            ("__Host-", "__Secure-")
-        } else {
-            ("", "")
-        };
+        let generation = if format == Format::AuthJsV5 { "authjs" } else { "next-auth" };
+        let (host, prefix) = if secure { ("__Host-", "__Secure-") } else { ("", "") };
         Self {
             secure,
             // NextAuth cuts where 4096 less its estimate of name and attributes ends.
@@ -91,11 +83,7 @@ impl CookieRules {
             session: session_cookie_name(format, secure),
             csrf: format!("{host}{generation}.csrf-token"),
             callback_url: format!("{prefix}{generation}.callback-url"),
-            language: if secure {
-                "__Secure-countersign.language"
-            } else {
-                "countersign.language"
-            },
+            language: if secure { "__Secure-countersign.language" } else { "countersign.language" },
         }
     }
 
@@ -141,11 +129,7 @@ impl CookieRules {
             .map(|name| self.delete(name))
             .collect();
         let expires = Expiration::from(expires_at.to_datetime());
-        set.extend(
-            pieces
-                .iter()
-                .map(|(name, piece)| self.build(name, piece, Some(expires), None)),
-        );
+        set.extend(pieces.iter().map(|(name, piece)| self.build(name, piece, Some(expires), None)));
         set
     }
 
@@ -204,18 +188,13 @@ impl CookieRules {
         if let Some(max_age) = max_age {
             cookie.set_max_age(max_age);
         }
-        SetCookie {
-            name: name.to_owned(),
-            header: cookie.to_string(),
-        }
+        SetCookie { name: name.to_owned(), header: cookie.to_string() }
     }
 }
 
 /// Pieces of `size` bytes; encoded values are ASCII, so every cut is between characters.
 fn chunks(encoded: &str, size: usize) -> impl Iterator<Item = &str> {
-    (0..encoded.len())
-        .step_by(size)
-        .filter_map(move |at| encoded.get(at..(at + size).min(encoded.len())))
+    (0..encoded.len()).step_by(size).filter_map(move |at| encoded.get(at..(at + size).min(encoded.len())))
 }
 
 #[cfg(test)]
@@ -235,12 +214,7 @@ mod tests {
             "__Secure-next-auth.session-token=abc; HttpOnly; SameSite=Lax; Secure; Path=/; \
              Expires=Tue, 14 Nov 2023 22:13:20 GMT"
         );
-        assert!(
-            rules(true)
-                .csrf("a|b")
-                .header()
-                .starts_with("__Host-next-auth.csrf-token=a%7Cb; ")
-        );
+        assert!(rules(true).csrf("a|b").header().starts_with("__Host-next-auth.csrf-token=a%7Cb; "));
         assert!(!rules(false).csrf("a|b").header().contains("Secure"));
     }
 
@@ -268,10 +242,7 @@ mod tests {
         let sent = CookieHeader::parse(["next-auth.session-token.0=a; next-auth.session-token.1=b"]);
         let set = rules(false).delete_session(&sent);
         assert_eq!(set.len(), 3);
-        assert!(
-            set.iter()
-                .all(|cookie| cookie.header().contains("Path=/; Max-Age=0"))
-        );
+        assert!(set.iter().all(|cookie| cookie.header().contains("Path=/; Max-Age=0")));
     }
 
     #[test]

@@ -55,10 +55,7 @@ impl Csrf {
     pub fn generate(&self) -> Result<CsrfPair, EntropyError> {
         let token = hex(&random_bytes::<32>()?);
         let hash = hash(&token, self.secrets.current().expose());
-        Ok(CsrfPair {
-            cookie: format!("{token}|{hash}"),
-            token,
-        })
+        Ok(CsrfPair { cookie: format!("{token}|{hash}"), token })
     }
 
     /// The pair a cookie value holds, if one of our secrets vouches for it. Strict where NextAuth is lax: exactly 64
@@ -69,13 +66,11 @@ impl Csrf {
         if !is_hex_digest(token) || !is_hex_digest(given) {
             return None;
         }
-        let vouched = self.secrets.all().fold(false, |found, secret| {
-            found | same_text(&hash(token, secret.expose()), given)
-        });
-        vouched.then(|| CsrfPair {
-            token: token.to_owned(),
-            cookie: cookie.to_owned(),
-        })
+        let vouched = self
+            .secrets
+            .all()
+            .fold(false, |found, secret| found | same_text(&hash(token, secret.expose()), given));
+        vouched.then(|| CsrfPair { token: token.to_owned(), cookie: cookie.to_owned() })
     }
 }
 
@@ -95,14 +90,15 @@ impl FetchOrigin<'_> {
     pub fn is_allowed(&self, own: &str, allowed: &[String]) -> bool {
         let by_origin = match self.origin {
             None => true,
+            // A page whose policy is `no-referrer` posts to its own site with this; no other site can claim to be the
+            // same origin, and a sandboxed frame does not.
+            Some("null") => self.fetch_site == Some("same-origin"),
             Some(origin) => origin == own || allowed.iter().any(|other| other == origin),
         };
         let by_site = match self.fetch_site {
             None | Some("same-origin" | "none") => true,
             // A listed origin is another site's page that was let in by configuration; its `Origin` proves it.
-            Some(_) => self
-                .origin
-                .is_some_and(|origin| allowed.iter().any(|other| other == origin)),
+            Some(_) => self.origin.is_some_and(|origin| allowed.iter().any(|other| other == origin)),
         };
         by_origin && by_site
     }
@@ -131,10 +127,7 @@ mod tests {
     #[test]
     fn a_pair_reads_back_and_survives_rotation() {
         let pair = csrf("old", &[]).generate().unwrap();
-        assert_eq!(
-            csrf("old", &[]).read(pair.cookie()).unwrap().token(),
-            pair.token()
-        );
+        assert_eq!(csrf("old", &[]).read(pair.cookie()).unwrap().token(), pair.token());
         assert!(csrf("new", &["old"]).read(pair.cookie()).is_some());
         assert!(csrf("new", &[]).read(pair.cookie()).is_none());
     }
@@ -166,14 +159,13 @@ mod tests {
         assert!(from(Some(own), Some("same-origin")));
         assert!(from(None, Some("none")));
         assert!(!from(Some("null"), None));
+        assert!(!from(Some("null"), Some("cross-site")));
+        assert!(from(Some("null"), Some("same-origin")));
         assert!(!from(Some("https://evil.example"), None));
         assert!(!from(Some(own), Some("cross-site")));
         assert!(!from(None, Some("same-site")));
         let allowed = ["https://front.example".to_owned()];
-        let listed = FetchOrigin {
-            origin: Some("https://front.example"),
-            fetch_site: Some("cross-site"),
-        };
+        let listed = FetchOrigin { origin: Some("https://front.example"), fetch_site: Some("cross-site") };
         assert!(listed.is_allowed(own, &allowed));
     }
 }

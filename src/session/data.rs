@@ -119,11 +119,10 @@ impl<'a> Presented<'a> {
     /// characters RFC 6750 allows. Another scheme is none of our business; a malformed Bearer is unusable.
     #[must_use]
     pub fn from_authorization(header: &'a str) -> Self {
-        let (scheme, rest) = header.split_once(' ').unwrap_or((header, ""));
+        let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Self::None;
         }
-        let token = rest;
         let legal = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b);
         if scheme != "Bearer" || token.is_empty() || !token.bytes().all(legal) {
             return Self::Unusable;
@@ -141,7 +140,8 @@ mod tests {
         let read = |header| format!("{:?}", Presented::from_authorization(header));
         assert_eq!(read("Bearer abc.def"), "Bearer([redacted])");
         assert_eq!(read("Basic abc"), "None");
-        for header in ["bearer abc", "Bearer  abc", "Bearer", "Bearer ", "Bearer %", "Bearer a b", "Bearer é"] {
+        for header in ["bearer abc", "Bearer  abc", "Bearer", "Bearer ", "Bearer %", "Bearer a b", "Bearer é"]
+        {
             assert_eq!(read(header), "Unusable", "{header}");
         }
     }

@@ -46,9 +46,7 @@ pub struct Issued {
 
 impl std::fmt::Debug for Issued {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Issued")
-            .field("session", &self.session.id)
-            .finish_non_exhaustive()
+        f.debug_struct("Issued").field("session", &self.session.id).finish_non_exhaustive()
     }
 }
 
@@ -98,11 +96,8 @@ impl Stored {
             tracing::error!(%error, "a session could not be looked up");
             SessionError::Unavailable
         })?;
-        let gone = if self.revocations.holds_session(&id) {
-            SessionError::Revoked
-        } else {
-            SessionError::Expired
-        };
+        let gone =
+            if self.revocations.holds_session(&id) { SessionError::Revoked } else { SessionError::Expired };
         let (record, user) = found.ok_or(gone)?;
         if record.strategy != Strategy::Database || user.disabled_at.is_some() {
             return Err(SessionError::Revoked);
@@ -115,10 +110,7 @@ impl Stored {
 
     /// Asks the list in memory.
     pub(super) fn check_revoked(&self, session: &SessionData) -> Result<(), SessionError> {
-        match self
-            .revocations
-            .is_revoked(&session.id, &session.user_id, session.authenticated_at)
-        {
+        match self.revocations.is_revoked(&session.id, &session.user_id, session.authenticated_at) {
             Some(false) => Ok(()),
             Some(true) => Err(SessionError::Revoked),
             None => Err(SessionError::Unavailable),
@@ -137,14 +129,7 @@ impl Sessions {
         cookies: &CookieRules,
     ) -> Self {
         let private = PrivateCookie::new(cookies.session_name(), &config.secrets);
-        Self {
-            stored: Some(Stored {
-                store,
-                revocations,
-                private,
-            }),
-            ..Self::verifier(config, clock)
-        }
+        Self { stored: Some(Stored { store, revocations, private }), ..Self::verifier(config, clock) }
     }
 
     /// Begins a session under a fresh id, whatever the browser had before: nothing can be fixed in advance
@@ -182,11 +167,7 @@ impl Sessions {
             Inserted::NoSuchUser => return Err(IssueError::NoSuchUser),
         }
         let expires_at = record.expires_at;
-        Ok(Issued {
-            value,
-            expires_at,
-            session: session_of(record, grant.user, Carrier::Cookie),
-        })
+        Ok(Issued { value, expires_at, session: session_of(record, grant.user, Carrier::Cookie) })
     }
 
     /// Renews a session carried by the cookie value `presented`: a later expiry, the same id. `claims` replace the
@@ -219,16 +200,8 @@ impl Sessions {
                 self.jwt.mint(claims, now, session.authenticated_at)?.0
             }
         };
-        let session = SessionData {
-            renewed_at: now,
-            expires_at,
-            ..session.clone()
-        };
-        Ok(Some(Issued {
-            value,
-            expires_at,
-            session,
-        }))
+        let session = SessionData { renewed_at: now, expires_at, ..session.clone() };
+        Ok(Some(Issued { value, expires_at, session }))
     }
 
     /// Ends a session for good, wherever copies of it are kept.
@@ -239,9 +212,7 @@ impl Sessions {
         let stored = self.store()?;
         let until = self.last_moment(session.authenticated_at);
         stored.store.end_session(&session.id, None, until).await?;
-        stored
-            .revocations
-            .add(&Subject::Session(session.id), self.clock.now(), until);
+        stored.revocations.add(&Subject::Session(session.id), self.clock.now(), until);
         Ok(())
     }
 
@@ -254,9 +225,7 @@ impl Sessions {
         let until = self.last_moment(self.clock.now());
         let ended = stored.store.end_session(id, Some(owner), until).await?;
         if ended {
-            stored
-                .revocations
-                .add(&Subject::Session(*id), self.clock.now(), until);
+            stored.revocations.add(&Subject::Session(*id), self.clock.now(), until);
         }
         Ok(ended)
     }
@@ -280,10 +249,7 @@ impl Sessions {
     pub async fn change_password(&self, session: &SessionData, hash: &str) -> Result<bool, store::Error> {
         let stored = self.store()?;
         let until = self.last_moment(self.clock.now());
-        let changed = stored
-            .store
-            .change_password(&session.user_id, hash, Some(&session.id), until)
-            .await?;
+        let changed = stored.store.change_password(&session.user_id, hash, Some(&session.id), until).await?;
         self.refresh_revocations().await?;
         Ok(changed)
     }
@@ -296,10 +262,7 @@ impl Sessions {
         let stored = self.store()?;
         loop {
             let asked = Instant::now();
-            let fresh = stored
-                .store
-                .revocations_after(stored.revocations.sequence(), REFRESH_BATCH)
-                .await?;
+            let fresh = stored.store.revocations_after(stored.revocations.sequence(), REFRESH_BATCH).await?;
             stored.revocations.extend(&fresh);
             if fresh.len() < REFRESH_BATCH as usize {
                 stored.revocations.confirm(asked);
@@ -312,24 +275,17 @@ impl Sessions {
     /// A token of another issuer may outlive our own ages, so the idle life counts on top.
     fn last_moment(&self, authenticated_at: Timestamp) -> Timestamp {
         let longest = self.ages.absolute_age.max(self.ages.max_age);
-        authenticated_at
-            .plus(longest)
-            .max(self.clock.now().plus(self.ages.max_age))
+        authenticated_at.plus(longest).max(self.clock.now().plus(self.ages.max_age))
     }
 
     fn store(&self) -> Result<&Stored, store::Error> {
-        self.stored
-            .as_ref()
-            .ok_or_else(|| store::Error::Unavailable("this program has no store".to_owned()))
+        self.stored.as_ref().ok_or_else(|| store::Error::Unavailable("this program has no store".to_owned()))
     }
 }
 
 /// The host's own claims, as the row keeps them.
 fn custom_claims(claims: &Claims) -> String {
-    let own = claims
-        .0
-        .iter()
-        .filter(|(name, _)| !RESERVED_CLAIMS.contains(&name.as_str()));
+    let own = claims.0.iter().filter(|(name, _)| !RESERVED_CLAIMS.contains(&name.as_str()));
     let own: serde_json::Map<String, Value> =
         own.map(|(name, value)| (name.clone(), value.clone())).collect();
     Value::Object(own).to_string()

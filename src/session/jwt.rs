@@ -17,9 +17,8 @@ pub(super) const AUTH_TIME: &str = "auth_time";
 pub(super) const METHODS: &str = "amr";
 
 /// Claims that Countersign or the token format sets itself; a hook's own claims are the others.
-pub const RESERVED_CLAIMS: [&str; 11] = [
-    "sub", "name", "email", "picture", "iat", "exp", "nbf", "jti", SESSION_ID, AUTH_TIME, METHODS,
-];
+pub const RESERVED_CLAIMS: [&str; 11] =
+    ["sub", "name", "email", "picture", "iat", "exp", "nbf", "jti", SESSION_ID, AUTH_TIME, METHODS];
 
 /// Reads and mints session tokens.
 #[derive(Debug)]
@@ -37,10 +36,7 @@ impl JwtSessions {
             secure_cookies: config.url.secure,
             max_age: config.session.max_age,
         });
-        Self {
-            codec,
-            ages: config.session.clone(),
-        }
+        Self { codec, ages: config.session.clone() }
     }
 
     /// Verifies a token by itself; whether it was revoked is another question.
@@ -81,8 +77,7 @@ impl JwtSessions {
 /// When a session renewed `now` ends: after the idle life, or at the absolute age if that is sooner.
 #[cfg(feature = "server")]
 pub(super) fn end_of_life(ages: &SessionConfig, now: Timestamp, authenticated_at: Timestamp) -> Timestamp {
-    now.plus(ages.max_age)
-        .min(authenticated_at.plus(ages.absolute_age))
+    now.plus(ages.max_age).min(authenticated_at.plus(ages.absolute_age))
 }
 
 /// A verified token as a session. A token of another issuer lacks our claims: its session is then named by its `jti`,

@@ -30,20 +30,14 @@ impl std::fmt::Debug for PrivateCookie {
 impl PrivateCookie {
     pub(super) fn new(name: &'static str, secrets: &SecretRing) -> Self {
         let previous = secrets.all().skip(1).map(derive).collect();
-        Self {
-            name,
-            current: derive(secrets.current()),
-            previous,
-        }
+        Self { name, current: derive(secrets.current()), previous }
     }
 
     /// The cookie value that carries this id.
     pub(super) fn seal(&self, id: &PlainToken) -> String {
         let mut jar = CookieJar::new();
         jar.private_mut(&self.current).add((self.name, id.expose()));
-        jar.get(self.name)
-            .map(|cookie| cookie.value().to_owned())
-            .unwrap_or_default()
+        jar.get(self.name).map(|cookie| cookie.value().to_owned()).unwrap_or_default()
     }
 
     /// The id a cookie value carries, when one of our keys sealed it under our name.
@@ -51,10 +45,7 @@ impl PrivateCookie {
         let jar = CookieJar::new();
         std::iter::once(&self.current)
             .chain(&self.previous)
-            .find_map(|key| {
-                jar.private(key)
-                    .decrypt(Cookie::new(self.name, sealed.to_owned()))
-            })
+            .find_map(|key| jar.private(key).decrypt(Cookie::new(self.name, sealed.to_owned())))
             .and_then(|cookie| PlainToken::parse(cookie.value()))
     }
 }
@@ -93,14 +84,7 @@ mod tests {
         let sealed = private.seal(&id);
         let elsewhere = PrivateCookie::new("t", &SecretRing::new(Secret::new("secret"), vec![]));
         assert!(elsewhere.open(&sealed).is_none());
-        for text in [
-            "",
-            "x",
-            &id.expose(),
-            &sealed[1..],
-            &sealed.to_uppercase(),
-            &format!("{sealed} "),
-        ] {
+        for text in ["", "x", &id.expose(), &sealed[1..], &sealed.to_uppercase(), &format!("{sealed} ")] {
             assert!(private.open(text).is_none(), "{text}");
         }
     }

@@ -49,10 +49,7 @@ impl RevocationList {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         let confirmed = state.confirmed?;
         let session = state.sessions.contains_key(id);
-        let user = state
-            .users
-            .get(user)
-            .is_some_and(|found| authenticated_at <= found.not_after);
+        let user = state.users.get(user).is_some_and(|found| authenticated_at <= found.not_after);
         if session || user {
             return Some(true);
         }
@@ -62,11 +59,7 @@ impl RevocationList {
     /// Whether this very session is on the list, whatever its age.
     #[must_use]
     pub fn holds_session(&self, id: &TokenHash) -> bool {
-        self.state
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .sessions
-            .contains_key(id)
+        self.state.read().unwrap_or_else(PoisonError::into_inner).sessions.contains_key(id)
     }
 
     /// The highest sequence seen: where the next refresh goes on.
@@ -86,18 +79,12 @@ impl RevocationList {
 
     /// Takes in what this process has just stored, ahead of the next refresh.
     pub fn add(&self, subject: &Subject, not_after: Timestamp, expires_at: Timestamp) {
-        self.state
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .add(subject, not_after, expires_at);
+        self.state.write().unwrap_or_else(PoisonError::into_inner).add(subject, not_after, expires_at);
     }
 
     /// Notes that the store had nothing newer at `asked`.
     pub fn confirm(&self, asked: Instant) {
-        self.state
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .confirmed = Some(asked);
+        self.state.write().unwrap_or_else(PoisonError::into_inner).confirmed = Some(asked);
     }
 
     /// Forgets what expired before `before`.
@@ -129,10 +116,7 @@ impl State {
                 *known = (*known).max(expires_at);
             }
             Subject::User(id) => {
-                let fresh = UserRevocation {
-                    not_after,
-                    expires_at,
-                };
+                let fresh = UserRevocation { not_after, expires_at };
                 let known = self.users.entry(id.clone()).or_insert(fresh);
                 known.not_after = known.not_after.max(not_after);
                 known.expires_at = known.expires_at.max(expires_at);

@@ -63,11 +63,7 @@ impl SignIn {
             || session.name.clone(),
             |user| user.name.as_ref().map(|name| name.as_str().to_owned()),
         );
-        Ok(Account {
-            name,
-            created_at: user.map(|user| user.created_at),
-            sessions,
-        })
+        Ok(Account { name, created_at: user.map(|user| user.created_at), sessions })
     }
 
     /// Changes the display name; an empty text removes it. The session shows the new name from now on: the answer is
@@ -81,11 +77,7 @@ impl SignIn {
         presented: &str,
         name: &str,
     ) -> Result<Option<Issued>, AccountError> {
-        let name = if name.is_empty() {
-            None
-        } else {
-            Some(DisplayName::parse(name)?)
-        };
+        let name = if name.is_empty() { None } else { Some(DisplayName::parse(name)?) };
         let changed = self.store.set_name(&session.user_id, name.as_ref()).await;
         changed.map_err(SignInError::from)?;
         let mut renamed = session.clone();
@@ -105,25 +97,13 @@ impl SignIn {
         change: PasswordChange,
     ) -> Result<(), AccountError> {
         let credentials = self.credentials.as_ref().ok_or(AccountError::WrongPassword)?;
-        let user = self
-            .store
-            .find_user(&session.user_id)
-            .await
-            .map_err(SignInError::from)?;
+        let user = self.store.find_user(&session.user_id).await.map_err(SignInError::from)?;
         let email = user.ok_or(AccountError::WrongPassword)?.email;
         passwords::check(&change.new, &email, &self.site_name)?;
         self.prove(credentials, &email, &change).await?;
         let hash = credentials.hasher().hash(&change.new).await.map_err(hash_error)?;
-        let changed = self
-            .sessions
-            .change_password(session, &hash)
-            .await
-            .map_err(SignInError::from)?;
-        if changed {
-            Ok(())
-        } else {
-            Err(AccountError::WrongPassword)
-        }
+        let changed = self.sessions.change_password(session, &hash).await.map_err(SignInError::from)?;
+        if changed { Ok(()) } else { Err(AccountError::WrongPassword) }
     }
 
     async fn prove(
@@ -132,16 +112,8 @@ impl SignIn {
         email: &Email,
         change: &PasswordChange,
     ) -> Result<(), AccountError> {
-        let attempt = Attempt {
-            account: email.as_str(),
-            address: change.client.address,
-        };
-        let receipt = match self
-            .limits
-            .count_sign_in(attempt)
-            .await
-            .map_err(SignInError::from)?
-        {
+        let attempt = Attempt { account: email.as_str(), address: change.client.address };
+        let receipt = match self.limits.count_sign_in(attempt).await.map_err(SignInError::from)? {
             Counted::Allowed(receipt) => receipt,
             Counted::Refused(hit) => return Err(SignInError::Limited(hit).into()),
         };

@@ -72,15 +72,9 @@ impl Limits {
     pub async fn count_sign_in(&self, attempt: Attempt<'_>) -> Result<Counted, store::Error> {
         let address = network_of(attempt.address);
         self.count(&[
-            (
-                key(&["sign-in", attempt.account, &address]),
-                self.config.per_account,
-            ),
+            (key(&["sign-in", attempt.account, &address]), self.config.per_account),
             (key(&["sign-in address", &address]), self.config.per_address),
-            (
-                key(&["sign-in account", attempt.account]),
-                self.config.per_account_everywhere,
-            ),
+            (key(&["sign-in account", attempt.account]), self.config.per_account_everywhere),
         ])
         .await
     }
@@ -91,11 +85,7 @@ impl Limits {
     /// [`store::Error`]: unknown, so do not go on.
     pub async fn count_sign_up(&self, address: Option<IpAddr>) -> Result<Counted, store::Error> {
         let address = network_of(address);
-        self.count(&[(
-            key(&["sign-up address", &address]),
-            self.config.sign_ups_per_address,
-        )])
-        .await
+        self.count(&[(key(&["sign-up address", &address]), self.config.sign_ups_per_address)]).await
     }
 
     /// Takes an attempt back: it was no guess.
@@ -126,17 +116,12 @@ impl Limits {
 }
 
 fn hit(window_ends: Timestamp, now: Timestamp) -> LimitHit {
-    LimitHit {
-        retry_after: window_ends.since(now).max(1),
-    }
+    LimitHit { retry_after: window_ends.since(now).max(1) }
 }
 
 /// Length-prefixed parts, so that no two lists of parts make one text.
 fn key(parts: &[&str]) -> TokenHash {
-    let text: String = parts
-        .iter()
-        .map(|part| format!("{}:{part}", part.len()))
-        .collect();
+    let text: String = parts.iter().map(|part| format!("{}:{part}", part.len())).collect();
     TokenHash::of(&text)
 }
 

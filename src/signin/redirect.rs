@@ -29,10 +29,7 @@ impl Redirects {
     /// To `origin`, and to the origins in `allowed`.
     #[must_use]
     pub fn new(origin: &str, allowed: &[String]) -> Self {
-        Self {
-            origin: origin.to_owned(),
-            allowed: allowed.to_vec(),
-        }
+        Self { origin: origin.to_owned(), allowed: allowed.to_vec() }
     }
 
     /// The site's own origin: where everybody goes who may not go elsewhere.
@@ -114,11 +111,7 @@ mod tests {
     use super::*;
 
     fn resolve(candidate: &str) -> Option<String> {
-        Redirects::new(
-            "https://app.example.com",
-            &["https://docs.example.com".to_owned()],
-        )
-        .resolve(candidate)
+        Redirects::new("https://app.example.com", &["https://docs.example.com".to_owned()]).resolve(candidate)
     }
 
     #[test]
@@ -163,14 +156,8 @@ mod tests {
     #[test]
     fn the_first_given_candidate_decides() {
         let redirects = Redirects::new("https://app.example.com", &[]);
-        assert_eq!(
-            redirects.choose([None, Some("/a"), Some("/b")]),
-            "https://app.example.com/a"
-        );
-        assert_eq!(
-            redirects.choose([Some("https://evil.example"), Some("/b")]),
-            "https://app.example.com"
-        );
+        assert_eq!(redirects.choose([None, Some("/a"), Some("/b")]), "https://app.example.com/a");
+        assert_eq!(redirects.choose([Some("https://evil.example"), Some("/b")]), "https://app.example.com");
         assert_eq!(redirects.choose([]), "https://app.example.com");
     }
 }

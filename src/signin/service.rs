@@ -52,9 +52,7 @@ pub struct SignIn {
 
 impl std::fmt::Debug for SignIn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SignIn")
-            .field("credentials", &self.credentials)
-            .finish_non_exhaustive()
+        f.debug_struct("SignIn").field("credentials", &self.credentials).finish_non_exhaustive()
     }
 }
 
@@ -70,15 +68,7 @@ impl SignIn {
         site_name: String,
     ) -> Self {
         let (credentials, rules) = credentials.unzip();
-        Self {
-            store,
-            limits,
-            credentials,
-            rules,
-            hooks,
-            sessions,
-            site_name,
-        }
+        Self { store, limits, credentials, rules, hooks, sessions, site_name }
     }
 
     /// Signs in by password.
@@ -90,21 +80,10 @@ impl SignIn {
         let outcome = self.try_password(&request, email.as_ref()).await;
         let address = request.client.address;
         match &outcome {
-            Ok(issued) => {
-                self.tell(&Event::SignedIn {
-                    session: &issued.session,
-                    address,
-                })
-                .await
-            }
+            Ok(issued) => self.tell(&Event::SignedIn { session: &issued.session, address }).await,
             Err(error) => {
                 if let Some(code) = failure_code(error) {
-                    self.tell(&Event::SignInFailed {
-                        email: email.as_ref(),
-                        code,
-                        address,
-                    })
-                    .await;
+                    self.tell(&Event::SignInFailed { email: email.as_ref(), code, address }).await;
                 }
             }
         }
@@ -119,10 +98,7 @@ impl SignIn {
         let credentials = self.credentials.as_ref().ok_or(SignInError::Credentials)?;
         let typed = request.email.trim().to_lowercase();
         let account = email.map_or(typed.as_str(), Email::as_str);
-        let attempt = Attempt {
-            account,
-            address: request.client.address,
-        };
+        let attempt = Attempt { account, address: request.client.address };
         let receipt = match self.limits.count_sign_in(attempt).await? {
             Counted::Allowed(receipt) => receipt,
             Counted::Refused(hit) => return Err(SignInError::Limited(hit)),
@@ -143,25 +119,15 @@ impl SignIn {
     /// An identity becomes a session, if the host agrees.
     async fn admit(&self, identity: &Identity, request: &PasswordSignIn<'_>) -> Result<Issued, SignInError> {
         let Identity { user, method } = identity;
-        let attempt = SignInAttempt {
-            user,
-            method: *method,
-            address: request.client.address,
-        };
+        let attempt = SignInAttempt { user, method: *method, address: request.client.address };
         match self.hooks.sign_in(&attempt).await.map_err(SignInError::Hook)? {
             Decision::Allow => {}
             Decision::Deny => return Err(SignInError::Denied(None)),
             Decision::Redirect(page) => return Err(SignInError::Denied(Some(page))),
         }
         let mut claims = Claims::default();
-        let trigger = Trigger::SignIn {
-            user,
-            method: *method,
-        };
-        self.hooks
-            .jwt(&mut claims, &trigger)
-            .await
-            .map_err(SignInError::Hook)?;
+        let trigger = Trigger::SignIn { user, method: *method };
+        self.hooks.jwt(&mut claims, &trigger).await.map_err(SignInError::Hook)?;
         // The old session ends first: should the new one fail, the person is signed out, never signed in twice.
         if let Some(old) = request.replaces {
             self.sessions.end(old).await?;
@@ -170,15 +136,7 @@ impl SignIn {
             user_agent: request.client.user_agent.clone(),
             address: request.client.address.map(|address| address.to_string()),
         };
-        Ok(self
-            .sessions
-            .issue(Grant {
-                user,
-                method: *method,
-                claims,
-                device,
-            })
-            .await?)
+        Ok(self.sessions.issue(Grant { user, method: *method, claims, device }).await?)
     }
 
     /// Ends a session for good.
@@ -204,15 +162,9 @@ impl SignIn {
     ) -> Result<Option<Issued>, SignInError> {
         let trigger = update.map_or(Trigger::Renewal, |data| Trigger::Update { data });
         let mut claims = session.claims.clone();
-        self.hooks
-            .jwt(&mut claims, &trigger)
-            .await
-            .map_err(SignInError::Hook)?;
+        self.hooks.jwt(&mut claims, &trigger).await.map_err(SignInError::Hook)?;
         // Who somebody is, and since when, is not a hook's to change.
-        for name in RESERVED_CLAIMS
-            .into_iter()
-            .filter(|name| !matches!(*name, "name" | "picture"))
-        {
+        for name in RESERVED_CLAIMS.into_iter().filter(|name| !matches!(*name, "name" | "picture")) {
             match session.claims.get(name) {
                 Some(value) => claims.set(name, value.clone()),
                 None => claims.remove(name),
@@ -220,10 +172,7 @@ impl SignIn {
         }
         let issued = self.sessions.renew(session, presented, &claims).await?;
         if let Some(issued) = &issued {
-            self.tell(&Event::SessionRenewed {
-                session: &issued.session,
-            })
-            .await;
+            self.tell(&Event::SessionRenewed { session: &issued.session }).await;
         }
         Ok(issued)
     }
@@ -238,10 +187,7 @@ impl SignIn {
         let mut body = Map::new();
         body.insert("user".to_owned(), user);
         body.insert("expires".to_owned(), session.expires_at.to_iso().into());
-        self.hooks
-            .session(&mut body, session)
-            .await
-            .map_err(SignInError::Hook)?;
+        self.hooks.session(&mut body, session).await.map_err(SignInError::Hook)?;
         Ok(body)
     }
 

@@ -77,17 +77,11 @@ impl SignIn {
     fn sign_up_hasher(&self) -> Result<&Hasher, SignUpError> {
         let credentials = self.credentials.as_ref().filter(|_| self.is_sign_up_open());
         let closed = || SignUpError::Internal("sign-up is closed".to_owned());
-        credentials
-            .map(crate::providers::Credentials::hasher)
-            .ok_or_else(closed)
+        credentials.map(crate::providers::Credentials::hasher).ok_or_else(closed)
     }
 
     fn check_form(&self, request: &SignUp<'_>) -> Result<(Option<DisplayName>, Email), SignUpError> {
-        let name = request
-            .name
-            .filter(|name| !name.is_empty())
-            .map(DisplayName::parse)
-            .transpose();
+        let name = request.name.filter(|name| !name.is_empty()).map(DisplayName::parse).transpose();
         let email = Email::parse(request.email);
         let password = match &email {
             Ok(email) => passwords::check(&request.password, email, &self.site_name),

@@ -18,9 +18,7 @@ pub(crate) fn rocket(figment: Figment) -> Rocket<Build> {
         .attach(Countersign::fairing())
         .attach(SecurityHeaders)
         .attach(templates::fairing())
-        .attach(AdHoc::on_liftoff("Welcome", |rocket| {
-            Box::pin(async move { welcome(rocket) })
-        }))
+        .attach(AdHoc::on_liftoff("Welcome", |rocket| Box::pin(async move { welcome(rocket) })))
         .mount(
             "/",
             routes![
@@ -47,10 +45,7 @@ pub(crate) fn config(figment: &Figment) -> Result<Config, ConfigErrors> {
     Config::from_figment(figment)
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "the line that tells a person which address to open"
-)]
+#[expect(clippy::print_stdout, reason = "the line that tells a person which address to open")]
 fn welcome(rocket: &Rocket<rocket::Orbit>) {
     if let Ok(config) = config(rocket.figment()) {
         println!("Countersign is ready: open {}", config.url.origin);

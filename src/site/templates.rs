@@ -28,9 +28,7 @@ pub(crate) fn with_folder(figment: Figment) -> Figment {
 }
 
 fn add_embedded(engines: &mut Engines) -> Result<(), Box<dyn Error>> {
-    engines
-        .tera
-        .register_filter("fill", countersign::pages::fill_filter);
+    engines.tera.register_filter("fill", countersign::pages::fill_filter);
     // Every template here is HTML. Tera escapes by the ending of a name, and these names have none.
     engines.tera.autoescape_on(vec![""]);
     let missing = EMBEDDED.files().filter_map(|file| {

@@ -42,9 +42,7 @@ pub(super) fn migration(error: MigrateError, newest_known: i64) -> Error {
             ))
         }
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
-        other => Error::Schema(format!(
-            "the database's schema cannot be brought up to date: {other}"
-        )),
+        other => Error::Schema(format!("the database's schema cannot be brought up to date: {other}")),
     }
 }
 
@@ -56,9 +54,7 @@ pub(super) fn compare_versions(found: Option<i64>, newest_known: i64) -> Result<
         Some(found) => Err(Error::Schema(format!(
             "the database's schema is of version {found}, this program needs {newest_known}: run `countersign migrate`"
         ))),
-        None => Err(Error::Schema(
-            "the database has no schema yet: run `countersign migrate`".to_owned(),
-        )),
+        None => Err(Error::Schema("the database has no schema yet: run `countersign migrate`".to_owned())),
     }
 }
 

@@ -16,6 +16,7 @@
 //! denominator would cost the native types. One contract suite runs over both, and a test prepares every statement.
 
 mod errors;
+mod file;
 mod postgres;
 mod rows;
 mod sql;
@@ -68,9 +69,7 @@ pub struct UserWithPassword {
 
 impl std::fmt::Debug for UserWithPassword {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("UserWithPassword")
-            .field("user", &self.user)
-            .finish_non_exhaustive()
+        f.debug_struct("UserWithPassword").field("user", &self.user).finish_non_exhaustive()
     }
 }
 
@@ -215,6 +214,11 @@ pub trait Store: Users + Sessions + Revocations + Attempts + std::fmt::Debug {
     async fn check_schema(&self) -> Result<(), Error>;
     /// Answers when the store answers.
     async fn ping(&self) -> Result<(), Error>;
+    /// Has the database prepare every statement: how a test knows that each fits the schema.
+    #[doc(hidden)]
+    async fn prepare_all(&self) -> Result<(), Error> {
+        Ok(())
+    }
     /// Waits for running statements and closes every connection.
     async fn close(&self);
 }

@@ -45,11 +45,7 @@ fn migrator() -> Migrator {
 }
 
 fn newest_migration() -> i64 {
-    migrator()
-        .iter()
-        .map(|migration| migration.version)
-        .max()
-        .unwrap_or_default()
+    migrator().iter().map(|migration| migration.version).max().unwrap_or_default()
 }
 
 impl PostgresStore {
@@ -58,15 +54,10 @@ impl PostgresStore {
     /// # Errors
     /// [`Error::Unavailable`] in one sentence that names host and database, never the password.
     pub async fn open(url: &str, options: &OpenOptions) -> Result<Self, Error> {
-        let connect: PgConnectOptions = url
-            .parse()
-            .map_err(|_| Error::Unavailable("database_url is no URL of PostgreSQL".to_owned()))?;
-        let place = format!(
-            "{}:{}/{}",
-            connect.get_host(),
-            connect.get_port(),
-            connect.get_database().unwrap_or("")
-        );
+        let connect: PgConnectOptions =
+            url.parse().map_err(|_| Error::Unavailable("database_url is no URL of PostgreSQL".to_owned()))?;
+        let place =
+            format!("{}:{}/{}", connect.get_host(), connect.get_port(), connect.get_database().unwrap_or(""));
         // The server gives up together with us, and does not go on for nobody.
         let milliseconds = options.timeout.as_millis().to_string();
         let connect = connect.options([("statement_timeout", milliseconds.as_str())]);
@@ -76,15 +67,9 @@ impl PostgresStore {
             .connect_with(connect)
             .await
             .map_err(|error| {
-                Error::Unavailable(format!(
-                    "PostgreSQL at {place} cannot be reached: {}",
-                    Error::from(error)
-                ))
+                Error::Unavailable(format!("PostgreSQL at {place} cannot be reached: {}", Error::from(error)))
             })?;
-        Ok(Self {
-            pool,
-            timeout: options.timeout,
-        })
+        Ok(Self { pool, timeout: options.timeout })
     }
 
     /// Ends within the time-out, one way or the other.
@@ -103,8 +88,7 @@ impl PostgresStore {
         &self,
         query: sqlx::query::Query<'_, Postgres, sqlx::postgres::PgArguments>,
     ) -> Result<bool, Error> {
-        self.bounded(async { Ok(query.execute(&self.pool).await?.rows_affected() > 0) })
-            .await
+        self.bounded(async { Ok(query.execute(&self.pool).await?.rows_affected() > 0) }).await
     }
 
     /// A bounded batch of deletions. How many rows went.
@@ -115,8 +99,7 @@ impl PostgresStore {
         limit: u32,
     ) -> Result<u64, Error> {
         let query = sqlx::query(statement).bind(before.0).bind(i64::from(limit));
-        self.bounded(async { Ok(query.execute(&self.pool).await?.rows_affected()) })
-            .await
+        self.bounded(async { Ok(query.execute(&self.pool).await?.rows_affected()) }).await
     }
 }
 
@@ -129,40 +112,24 @@ impl Users for PostgresStore {
             .bind(user.name.as_ref().map(DisplayName::as_str))
             .bind(user.password_hash.as_deref())
             .bind(user.created_at.0);
-        Ok(if self.change(query).await? {
-            Created::Created
-        } else {
-            Created::EmailTaken
-        })
+        Ok(if self.change(query).await? { Created::Created } else { Created::EmailTaken })
     }
 
     async fn find_user(&self, id: &UserId) -> Result<Option<User>, Error> {
         let query = sqlx::query_as::<_, UserRow>(sql::FIND_USER).bind(id.as_str());
-        self.bounded(async {
-            query
-                .fetch_optional(&self.pool)
-                .await?
-                .map(User::try_from)
-                .transpose()
-        })
-        .await
+        self.bounded(async { query.fetch_optional(&self.pool).await?.map(User::try_from).transpose() }).await
     }
 
     async fn find_user_by_email(&self, email: &Email) -> Result<Option<UserWithPassword>, Error> {
         let query = sqlx::query_as::<_, CredentialRow>(sql::FIND_USER_BY_EMAIL).bind(email.as_str());
         self.bounded(async {
-            query
-                .fetch_optional(&self.pool)
-                .await?
-                .map(UserWithPassword::try_from)
-                .transpose()
+            query.fetch_optional(&self.pool).await?.map(UserWithPassword::try_from).transpose()
         })
         .await
     }
 
     async fn set_password_hash(&self, id: &UserId, hash: &str) -> Result<bool, Error> {
-        self.change(sqlx::query(sql::SET_PASSWORD_HASH).bind(id.as_str()).bind(hash))
-            .await
+        self.change(sqlx::query(sql::SET_PASSWORD_HASH).bind(id.as_str()).bind(hash)).await
     }
 
     async fn change_password(
@@ -174,11 +141,8 @@ impl Users for PostgresStore {
     ) -> Result<bool, Error> {
         self.bounded(async {
             let mut act = self.begin().await?;
-            let changed = sqlx::query(sql::SET_PASSWORD_HASH)
-                .bind(id.as_str())
-                .bind(hash)
-                .execute(&mut *act)
-                .await?;
+            let changed =
+                sqlx::query(sql::SET_PASSWORD_HASH).bind(id.as_str()).bind(hash).execute(&mut *act).await?;
             if changed.rows_affected() == 0 {
                 return Ok(false);
             }
@@ -190,12 +154,7 @@ impl Users for PostgresStore {
     }
 
     async fn set_name(&self, id: &UserId, name: Option<&DisplayName>) -> Result<bool, Error> {
-        self.change(
-            sqlx::query(sql::SET_NAME)
-                .bind(id.as_str())
-                .bind(name.map(DisplayName::as_str)),
-        )
-        .await
+        self.change(sqlx::query(sql::SET_NAME).bind(id.as_str()).bind(name.map(DisplayName::as_str))).await
     }
 
     async fn disable_user(
@@ -206,11 +165,8 @@ impl Users for PostgresStore {
     ) -> Result<bool, Error> {
         self.bounded(async {
             let mut act = self.begin().await?;
-            let disabled = sqlx::query(sql::DISABLE_USER)
-                .bind(id.as_str())
-                .bind(now.0)
-                .execute(&mut *act)
-                .await?;
+            let disabled =
+                sqlx::query(sql::DISABLE_USER).bind(id.as_str()).bind(now.0).execute(&mut *act).await?;
             if disabled.rows_affected() == 0 {
                 return Ok(false);
             }
@@ -230,8 +186,7 @@ impl Users for PostgresStore {
         let query = sqlx::query_as::<_, UserRow>(sql::LIST_USERS)
             .bind(after.map_or("", Email::as_str))
             .bind(i64::from(limit));
-        self.bounded(async { all(query.fetch_all(&self.pool).await?) })
-            .await
+        self.bounded(async { all(query.fetch_all(&self.pool).await?) }).await
     }
 }
 
@@ -249,23 +204,13 @@ impl Sessions for PostgresStore {
             .bind(session.user_agent.as_deref())
             .bind(session.address.as_deref())
             .bind(session.claims.as_str());
-        Ok(if self.change(query).await? {
-            Inserted::Inserted
-        } else {
-            Inserted::NoSuchUser
-        })
+        Ok(if self.change(query).await? { Inserted::Inserted } else { Inserted::NoSuchUser })
     }
 
     async fn find_session(&self, id: &TokenHash) -> Result<Option<(SessionRecord, User)>, Error> {
         let query = sqlx::query_as::<_, SessionAndUserRow>(sql::FIND_SESSION).bind(id.as_bytes().as_slice());
-        self.bounded(async {
-            query
-                .fetch_optional(&self.pool)
-                .await?
-                .map(TryInto::try_into)
-                .transpose()
-        })
-        .await
+        self.bounded(async { query.fetch_optional(&self.pool).await?.map(TryInto::try_into).transpose() })
+            .await
     }
 
     async fn renew_session(
@@ -283,8 +228,7 @@ impl Sessions for PostgresStore {
 
     async fn list_sessions(&self, user: &UserId) -> Result<Vec<SessionRecord>, Error> {
         let query = sqlx::query_as::<_, SessionRow>(sql::LIST_SESSIONS).bind(user.as_str());
-        self.bounded(async { all(query.fetch_all(&self.pool).await?) })
-            .await
+        self.bounded(async { all(query.fetch_all(&self.pool).await?) }).await
     }
 
     async fn end_session(
@@ -297,9 +241,7 @@ impl Sessions for PostgresStore {
             let mut act = self.begin().await?;
             let key = id.as_bytes().as_slice();
             let deletion = match owner {
-                Some(owner) => sqlx::query(sql::DELETE_OWN_SESSION)
-                    .bind(key)
-                    .bind(owner.as_str()),
+                Some(owner) => sqlx::query(sql::DELETE_OWN_SESSION).bind(key).bind(owner.as_str()),
                 None => sqlx::query(sql::DELETE_SESSION).bind(key),
             };
             let deleted = deletion.execute(&mut *act).await?.rows_affected() > 0;
@@ -329,8 +271,7 @@ impl Sessions for PostgresStore {
     }
 
     async fn delete_expired_sessions(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
-        self.delete_batch(sql::DELETE_EXPIRED_SESSIONS, before, limit)
-            .await
+        self.delete_batch(sql::DELETE_EXPIRED_SESSIONS, before, limit).await
     }
 }
 
@@ -351,16 +292,13 @@ impl Revocations for PostgresStore {
     }
 
     async fn revocations_after(&self, after: i64, limit: u32) -> Result<Vec<Revocation>, Error> {
-        let query = sqlx::query_as::<_, RevocationRow>(sql::REVOCATIONS_AFTER)
-            .bind(after)
-            .bind(i64::from(limit));
-        self.bounded(async { all(query.fetch_all(&self.pool).await?) })
-            .await
+        let query =
+            sqlx::query_as::<_, RevocationRow>(sql::REVOCATIONS_AFTER).bind(after).bind(i64::from(limit));
+        self.bounded(async { all(query.fetch_all(&self.pool).await?) }).await
     }
 
     async fn delete_expired_revocations(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
-        self.delete_batch(sql::DELETE_EXPIRED_REVOCATIONS, before, limit)
-            .await
+        self.delete_batch(sql::DELETE_EXPIRED_REVOCATIONS, before, limit).await
     }
 }
 
@@ -376,25 +314,16 @@ impl Attempts for PostgresStore {
             .bind(key.as_bytes().as_slice())
             .bind(now.0)
             .bind(window);
-        let (count, ends) = self
-            .bounded(async { Ok(query.fetch_one(&self.pool).await?) })
-            .await?;
-        Ok(AttemptCount {
-            count,
-            window_ends: Timestamp(ends),
-        })
+        let (count, ends) = self.bounded(async { Ok(query.fetch_one(&self.pool).await?) }).await?;
+        Ok(AttemptCount { count, window_ends: Timestamp(ends) })
     }
 
     async fn return_attempt(&self, key: &TokenHash) -> Result<(), Error> {
-        self.change(sqlx::query(sql::RETURN_ATTEMPT).bind(key.as_bytes().as_slice()))
-            .await
-            .map(drop)
+        self.change(sqlx::query(sql::RETURN_ATTEMPT).bind(key.as_bytes().as_slice())).await.map(drop)
     }
 
     async fn forget_attempts(&self, key: &TokenHash) -> Result<(), Error> {
-        self.change(sqlx::query(sql::FORGET_ATTEMPTS).bind(key.as_bytes().as_slice()))
-            .await
-            .map(drop)
+        self.change(sqlx::query(sql::FORGET_ATTEMPTS).bind(key.as_bytes().as_slice())).await.map(drop)
     }
 
     async fn delete_ended_attempts(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
@@ -411,10 +340,7 @@ impl Store for PostgresStore {
 
     async fn check_schema(&self) -> Result<(), Error> {
         let query = sqlx::query_scalar::<_, Option<i64>>(sql::SCHEMA_VERSION);
-        let found = match self
-            .bounded(async { Ok(query.fetch_one(&self.pool).await) })
-            .await?
-        {
+        let found = match self.bounded(async { Ok(query.fetch_one(&self.pool).await) }).await? {
             Ok(found) => found,
             // No such table: nothing was ever migrated.
             Err(sqlx::Error::Database(_)) => None,
@@ -424,8 +350,15 @@ impl Store for PostgresStore {
     }
 
     async fn ping(&self) -> Result<(), Error> {
-        self.bounded(async { Ok(sqlx::query(sql::PING).execute(&self.pool).await.map(drop)?) })
-            .await
+        self.bounded(async { Ok(sqlx::query(sql::PING).execute(&self.pool).await.map(drop)?) }).await
+    }
+
+    async fn prepare_all(&self) -> Result<(), Error> {
+        use sqlx::{Executor as _, SqlSafeStr as _};
+        for statement in sql::ALL.into_iter().chain([INSERT_SESSION, REVOKE]) {
+            self.pool.prepare(statement.into_sql_str()).await?;
+        }
+        Ok(())
     }
 
     async fn close(&self) {
@@ -440,16 +373,10 @@ async fn revoke(
     not_after: Timestamp,
     expires_at: Timestamp,
 ) -> Result<(), Error> {
-    let sequence: i64 = sqlx::query_scalar(sql::NEXT_SEQUENCE)
-        .fetch_one(&mut **act)
-        .await?;
+    let sequence: i64 = sqlx::query_scalar(sql::NEXT_SEQUENCE).fetch_one(&mut **act).await?;
     let (kind, subject) = stored_subject(subject);
-    let query = sqlx::query(REVOKE)
-        .bind(kind)
-        .bind(subject)
-        .bind(sequence)
-        .bind(not_after.0)
-        .bind(expires_at.0);
+    let query =
+        sqlx::query(REVOKE).bind(kind).bind(subject).bind(sequence).bind(not_after.0).bind(expires_at.0);
     query.execute(&mut **act).await?;
     Ok(())
 }
@@ -462,27 +389,10 @@ async fn end_all(
     revoke_until: Timestamp,
 ) -> Result<u64, Error> {
     let keep: &[u8] = keep.map_or(&[], |keep| keep.as_bytes());
-    let query = sqlx::query_scalar::<_, Vec<u8>>(sql::DELETE_OTHER_SESSIONS)
-        .bind(user.as_str())
-        .bind(keep);
+    let query = sqlx::query_scalar::<_, Vec<u8>>(sql::DELETE_OTHER_SESSIONS).bind(user.as_str()).bind(keep);
     let ended = query.fetch_all(&mut **act).await?;
     for id in &ended {
         revoke(act, &Subject::Session(hash(id)?), revoke_until, revoke_until).await?;
     }
     Ok(ended.len() as u64)
-}
-
-impl PostgresStore {
-    /// Prepares every statement: a test's way to know that each fits the schema.
-    ///
-    /// # Errors
-    /// The first that does not.
-    #[doc(hidden)]
-    pub async fn prepare_all(&self) -> Result<(), Error> {
-        use sqlx::{Executor as _, SqlSafeStr as _};
-        for statement in sql::ALL.into_iter().chain([INSERT_SESSION, REVOKE]) {
-            self.pool.prepare(statement.into_sql_str()).await?;
-        }
-        Ok(())
-    }
 }

@@ -85,10 +85,7 @@ impl TryFrom<CredentialRow> for UserWithPassword {
     type Error = Error;
 
     fn try_from(row: CredentialRow) -> Result<Self, Error> {
-        Ok(Self {
-            user: row.user.try_into()?,
-            password_hash: row.password_hash,
-        })
+        Ok(Self { user: row.user.try_into()?, password_hash: row.password_hash })
     }
 }
 

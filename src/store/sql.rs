@@ -21,21 +21,15 @@ macro_rules! session_columns {
 pub(super) const CREATE_USER: &str = "INSERT INTO users (id, email, name, password_hash, created_at) \
      VALUES ($1, $2, $3, $4, $5) ON CONFLICT (email) DO NOTHING";
 pub(super) const FIND_USER: &str = concat!("SELECT ", user_columns!(), " FROM users WHERE id = $1");
-pub(super) const FIND_USER_BY_EMAIL: &str = concat!(
-    "SELECT ",
-    user_columns!(),
-    ", users.password_hash FROM users WHERE email = $1"
-);
+pub(super) const FIND_USER_BY_EMAIL: &str =
+    concat!("SELECT ", user_columns!(), ", users.password_hash FROM users WHERE email = $1");
 pub(super) const SET_PASSWORD_HASH: &str = "UPDATE users SET password_hash = $2 WHERE id = $1";
 pub(super) const SET_NAME: &str = "UPDATE users SET name = $2 WHERE id = $1";
 pub(super) const DISABLE_USER: &str =
     "UPDATE users SET disabled_at = COALESCE(disabled_at, $2) WHERE id = $1";
 pub(super) const ENABLE_USER: &str = "UPDATE users SET disabled_at = NULL WHERE id = $1";
-pub(super) const LIST_USERS: &str = concat!(
-    "SELECT ",
-    user_columns!(),
-    " FROM users WHERE email > $1 ORDER BY email LIMIT $2"
-);
+pub(super) const LIST_USERS: &str =
+    concat!("SELECT ", user_columns!(), " FROM users WHERE email > $1 ORDER BY email LIMIT $2");
 
 pub(super) const FIND_SESSION: &str = concat!(
     "SELECT ",

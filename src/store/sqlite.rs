@@ -20,7 +20,7 @@ use super::rows::{
 };
 use super::{
     AttemptCount, Attempts, Created, Error, Inserted, OpenOptions, Revocations, Sessions, Store,
-    UserWithPassword, Users, errors, sql,
+    UserWithPassword, Users, errors, file, sql,
 };
 use crate::clock::Timestamp;
 use crate::model::{DisplayName, Email, NewUser, Revocation, SessionRecord, Subject, User, UserId};
@@ -50,11 +50,7 @@ fn migrator() -> Migrator {
 }
 
 fn newest_migration() -> i64 {
-    migrator()
-        .iter()
-        .map(|migration| migration.version)
-        .max()
-        .unwrap_or_default()
+    migrator().iter().map(|migration| migration.version).max().unwrap_or_default()
 }
 
 impl SqliteStore {
@@ -64,12 +60,9 @@ impl SqliteStore {
     /// [`Error::Unavailable`] in one sentence that names the file.
     pub async fn open(path: &Path, options: &OpenOptions) -> Result<Self, Error> {
         let unusable = |error: &dyn std::fmt::Display| {
-            Error::Unavailable(format!(
-                "the database {} cannot be opened: {error}",
-                path.display()
-            ))
+            Error::Unavailable(format!("the database {} cannot be opened: {error}", path.display()))
         };
-        create_private(path).map_err(|error| unusable(&error))?;
+        file::create_private(path).map_err(|error| unusable(&error))?;
         let connect = SqliteConnectOptions::new()
             .filename(path)
             .journal_mode(SqliteJournalMode::Wal)
@@ -77,23 +70,12 @@ impl SqliteStore {
             .foreign_keys(true)
             .busy_timeout(options.timeout);
         let pool = |connections| {
-            SqlitePoolOptions::new()
-                .max_connections(connections)
-                .acquire_timeout(options.timeout)
+            SqlitePoolOptions::new().max_connections(connections).acquire_timeout(options.timeout)
         };
-        let writer = pool(1)
-            .connect_with(connect.clone())
-            .await
-            .map_err(|error| unusable(&error))?;
-        let readers = pool(options.max_connections)
-            .connect_with(connect)
-            .await
-            .map_err(|error| unusable(&error))?;
-        Ok(Self {
-            writer,
-            readers,
-            timeout: options.timeout,
-        })
+        let writer = pool(1).connect_with(connect.clone()).await.map_err(|error| unusable(&error))?;
+        let readers =
+            pool(options.max_connections).connect_with(connect).await.map_err(|error| unusable(&error))?;
+        Ok(Self { writer, readers, timeout: options.timeout })
     }
 
     /// Ends within the time-out, one way or the other.
@@ -112,8 +94,7 @@ impl SqliteStore {
         &self,
         query: sqlx::query::Query<'_, Sqlite, sqlx::sqlite::SqliteArguments>,
     ) -> Result<bool, Error> {
-        self.bounded(async { Ok(query.execute(&self.writer).await?.rows_affected() > 0) })
-            .await
+        self.bounded(async { Ok(query.execute(&self.writer).await?.rows_affected() > 0) }).await
     }
 
     /// A bounded batch of deletions. How many rows went.
@@ -124,8 +105,7 @@ impl SqliteStore {
         limit: u32,
     ) -> Result<u64, Error> {
         let query = sqlx::query(statement).bind(before.0).bind(i64::from(limit));
-        self.bounded(async { Ok(query.execute(&self.writer).await?.rows_affected()) })
-            .await
+        self.bounded(async { Ok(query.execute(&self.writer).await?.rows_affected()) }).await
     }
 }
 
@@ -138,40 +118,25 @@ impl Users for SqliteStore {
             .bind(user.name.as_ref().map(DisplayName::as_str))
             .bind(user.password_hash.as_deref())
             .bind(user.created_at.0);
-        Ok(if self.change(query).await? {
-            Created::Created
-        } else {
-            Created::EmailTaken
-        })
+        Ok(if self.change(query).await? { Created::Created } else { Created::EmailTaken })
     }
 
     async fn find_user(&self, id: &UserId) -> Result<Option<User>, Error> {
         let query = sqlx::query_as::<_, UserRow>(sql::FIND_USER).bind(id.as_str());
-        self.bounded(async {
-            query
-                .fetch_optional(&self.readers)
-                .await?
-                .map(User::try_from)
-                .transpose()
-        })
-        .await
+        self.bounded(async { query.fetch_optional(&self.readers).await?.map(User::try_from).transpose() })
+            .await
     }
 
     async fn find_user_by_email(&self, email: &Email) -> Result<Option<UserWithPassword>, Error> {
         let query = sqlx::query_as::<_, CredentialRow>(sql::FIND_USER_BY_EMAIL).bind(email.as_str());
         self.bounded(async {
-            query
-                .fetch_optional(&self.readers)
-                .await?
-                .map(UserWithPassword::try_from)
-                .transpose()
+            query.fetch_optional(&self.readers).await?.map(UserWithPassword::try_from).transpose()
         })
         .await
     }
 
     async fn set_password_hash(&self, id: &UserId, hash: &str) -> Result<bool, Error> {
-        self.change(sqlx::query(sql::SET_PASSWORD_HASH).bind(id.as_str()).bind(hash))
-            .await
+        self.change(sqlx::query(sql::SET_PASSWORD_HASH).bind(id.as_str()).bind(hash)).await
     }
 
     async fn change_password(
@@ -183,11 +148,8 @@ impl Users for SqliteStore {
     ) -> Result<bool, Error> {
         self.bounded(async {
             let mut act = self.begin().await?;
-            let changed = sqlx::query(sql::SET_PASSWORD_HASH)
-                .bind(id.as_str())
-                .bind(hash)
-                .execute(&mut *act)
-                .await?;
+            let changed =
+                sqlx::query(sql::SET_PASSWORD_HASH).bind(id.as_str()).bind(hash).execute(&mut *act).await?;
             if changed.rows_affected() == 0 {
                 return Ok(false);
             }
@@ -199,12 +161,7 @@ impl Users for SqliteStore {
     }
 
     async fn set_name(&self, id: &UserId, name: Option<&DisplayName>) -> Result<bool, Error> {
-        self.change(
-            sqlx::query(sql::SET_NAME)
-                .bind(id.as_str())
-                .bind(name.map(DisplayName::as_str)),
-        )
-        .await
+        self.change(sqlx::query(sql::SET_NAME).bind(id.as_str()).bind(name.map(DisplayName::as_str))).await
     }
 
     async fn disable_user(
@@ -215,11 +172,8 @@ impl Users for SqliteStore {
     ) -> Result<bool, Error> {
         self.bounded(async {
             let mut act = self.begin().await?;
-            let disabled = sqlx::query(sql::DISABLE_USER)
-                .bind(id.as_str())
-                .bind(now.0)
-                .execute(&mut *act)
-                .await?;
+            let disabled =
+                sqlx::query(sql::DISABLE_USER).bind(id.as_str()).bind(now.0).execute(&mut *act).await?;
             if disabled.rows_affected() == 0 {
                 return Ok(false);
             }
@@ -239,8 +193,7 @@ impl Users for SqliteStore {
         let query = sqlx::query_as::<_, UserRow>(sql::LIST_USERS)
             .bind(after.map_or("", Email::as_str))
             .bind(i64::from(limit));
-        self.bounded(async { all(query.fetch_all(&self.readers).await?) })
-            .await
+        self.bounded(async { all(query.fetch_all(&self.readers).await?) }).await
     }
 }
 
@@ -258,23 +211,13 @@ impl Sessions for SqliteStore {
             .bind(session.user_agent.as_deref())
             .bind(session.address.as_deref())
             .bind(session.claims.as_str());
-        Ok(if self.change(query).await? {
-            Inserted::Inserted
-        } else {
-            Inserted::NoSuchUser
-        })
+        Ok(if self.change(query).await? { Inserted::Inserted } else { Inserted::NoSuchUser })
     }
 
     async fn find_session(&self, id: &TokenHash) -> Result<Option<(SessionRecord, User)>, Error> {
         let query = sqlx::query_as::<_, SessionAndUserRow>(sql::FIND_SESSION).bind(id.as_bytes().as_slice());
-        self.bounded(async {
-            query
-                .fetch_optional(&self.readers)
-                .await?
-                .map(TryInto::try_into)
-                .transpose()
-        })
-        .await
+        self.bounded(async { query.fetch_optional(&self.readers).await?.map(TryInto::try_into).transpose() })
+            .await
     }
 
     async fn renew_session(
@@ -292,8 +235,7 @@ impl Sessions for SqliteStore {
 
     async fn list_sessions(&self, user: &UserId) -> Result<Vec<SessionRecord>, Error> {
         let query = sqlx::query_as::<_, SessionRow>(sql::LIST_SESSIONS).bind(user.as_str());
-        self.bounded(async { all(query.fetch_all(&self.readers).await?) })
-            .await
+        self.bounded(async { all(query.fetch_all(&self.readers).await?) }).await
     }
 
     async fn end_session(
@@ -306,9 +248,7 @@ impl Sessions for SqliteStore {
             let mut act = self.begin().await?;
             let key = id.as_bytes().as_slice();
             let deletion = match owner {
-                Some(owner) => sqlx::query(sql::DELETE_OWN_SESSION)
-                    .bind(key)
-                    .bind(owner.as_str()),
+                Some(owner) => sqlx::query(sql::DELETE_OWN_SESSION).bind(key).bind(owner.as_str()),
                 None => sqlx::query(sql::DELETE_SESSION).bind(key),
             };
             let deleted = deletion.execute(&mut *act).await?.rows_affected() > 0;
@@ -338,8 +278,7 @@ impl Sessions for SqliteStore {
     }
 
     async fn delete_expired_sessions(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
-        self.delete_batch(sql::DELETE_EXPIRED_SESSIONS, before, limit)
-            .await
+        self.delete_batch(sql::DELETE_EXPIRED_SESSIONS, before, limit).await
     }
 }
 
@@ -360,16 +299,13 @@ impl Revocations for SqliteStore {
     }
 
     async fn revocations_after(&self, after: i64, limit: u32) -> Result<Vec<Revocation>, Error> {
-        let query = sqlx::query_as::<_, RevocationRow>(sql::REVOCATIONS_AFTER)
-            .bind(after)
-            .bind(i64::from(limit));
-        self.bounded(async { all(query.fetch_all(&self.readers).await?) })
-            .await
+        let query =
+            sqlx::query_as::<_, RevocationRow>(sql::REVOCATIONS_AFTER).bind(after).bind(i64::from(limit));
+        self.bounded(async { all(query.fetch_all(&self.readers).await?) }).await
     }
 
     async fn delete_expired_revocations(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
-        self.delete_batch(sql::DELETE_EXPIRED_REVOCATIONS, before, limit)
-            .await
+        self.delete_batch(sql::DELETE_EXPIRED_REVOCATIONS, before, limit).await
     }
 }
 
@@ -385,25 +321,16 @@ impl Attempts for SqliteStore {
             .bind(key.as_bytes().as_slice())
             .bind(now.0)
             .bind(window);
-        let (count, ends) = self
-            .bounded(async { Ok(query.fetch_one(&self.writer).await?) })
-            .await?;
-        Ok(AttemptCount {
-            count,
-            window_ends: Timestamp(ends),
-        })
+        let (count, ends) = self.bounded(async { Ok(query.fetch_one(&self.writer).await?) }).await?;
+        Ok(AttemptCount { count, window_ends: Timestamp(ends) })
     }
 
     async fn return_attempt(&self, key: &TokenHash) -> Result<(), Error> {
-        self.change(sqlx::query(sql::RETURN_ATTEMPT).bind(key.as_bytes().as_slice()))
-            .await
-            .map(drop)
+        self.change(sqlx::query(sql::RETURN_ATTEMPT).bind(key.as_bytes().as_slice())).await.map(drop)
     }
 
     async fn forget_attempts(&self, key: &TokenHash) -> Result<(), Error> {
-        self.change(sqlx::query(sql::FORGET_ATTEMPTS).bind(key.as_bytes().as_slice()))
-            .await
-            .map(drop)
+        self.change(sqlx::query(sql::FORGET_ATTEMPTS).bind(key.as_bytes().as_slice())).await.map(drop)
     }
 
     async fn delete_ended_attempts(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
@@ -414,16 +341,12 @@ impl Attempts for SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn migrate(&self) -> Result<(), Error> {
-        let outcome = migrator().run(&self.writer).await;
-        outcome.map_err(|error| errors::migration(error, newest_migration()))
+        file::migrate(&self.writer, &migrator(), newest_migration()).await
     }
 
     async fn check_schema(&self) -> Result<(), Error> {
         let query = sqlx::query_scalar::<_, Option<i64>>(sql::SCHEMA_VERSION);
-        let found = match self
-            .bounded(async { Ok(query.fetch_one(&self.readers).await) })
-            .await?
-        {
+        let found = match self.bounded(async { Ok(query.fetch_one(&self.readers).await) }).await? {
             Ok(found) => found,
             // No such table: nothing was ever migrated.
             Err(sqlx::Error::Database(_)) => None,
@@ -433,8 +356,15 @@ impl Store for SqliteStore {
     }
 
     async fn ping(&self) -> Result<(), Error> {
-        self.bounded(async { Ok(sqlx::query(sql::PING).execute(&self.readers).await.map(drop)?) })
-            .await
+        self.bounded(async { Ok(sqlx::query(sql::PING).execute(&self.readers).await.map(drop)?) }).await
+    }
+
+    async fn prepare_all(&self) -> Result<(), Error> {
+        use sqlx::{Executor as _, SqlSafeStr as _};
+        for statement in sql::ALL.into_iter().chain([INSERT_SESSION, REVOKE]) {
+            self.readers.prepare(statement.into_sql_str()).await?;
+        }
+        Ok(())
     }
 
     async fn close(&self) {
@@ -450,16 +380,10 @@ async fn revoke(
     not_after: Timestamp,
     expires_at: Timestamp,
 ) -> Result<(), Error> {
-    let sequence: i64 = sqlx::query_scalar(sql::NEXT_SEQUENCE)
-        .fetch_one(&mut **act)
-        .await?;
+    let sequence: i64 = sqlx::query_scalar(sql::NEXT_SEQUENCE).fetch_one(&mut **act).await?;
     let (kind, subject) = stored_subject(subject);
-    let query = sqlx::query(REVOKE)
-        .bind(kind)
-        .bind(subject)
-        .bind(sequence)
-        .bind(not_after.0)
-        .bind(expires_at.0);
+    let query =
+        sqlx::query(REVOKE).bind(kind).bind(subject).bind(sequence).bind(not_after.0).bind(expires_at.0);
     query.execute(&mut **act).await?;
     Ok(())
 }
@@ -472,45 +396,10 @@ async fn end_all(
     revoke_until: Timestamp,
 ) -> Result<u64, Error> {
     let keep: &[u8] = keep.map_or(&[], |keep| keep.as_bytes());
-    let query = sqlx::query_scalar::<_, Vec<u8>>(sql::DELETE_OTHER_SESSIONS)
-        .bind(user.as_str())
-        .bind(keep);
+    let query = sqlx::query_scalar::<_, Vec<u8>>(sql::DELETE_OTHER_SESSIONS).bind(user.as_str()).bind(keep);
     let ended = query.fetch_all(&mut **act).await?;
     for id in &ended {
         revoke(act, &Subject::Session(hash(id)?), revoke_until, revoke_until).await?;
     }
     Ok(ended.len() as u64)
-}
-
-/// Makes the file for its owner only: it holds hashes of passwords.
-fn create_private(path: &Path) -> std::io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.append(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::Database;
-    use sqlx::{Executor as _, SqlSafeStr as _};
-
-    #[tokio::test]
-    async fn every_statement_can_be_prepared() {
-        let folder = tempfile::TempDir::new().unwrap();
-        let path = folder.path().join("test.db");
-        let options = OpenOptions {
-            database: Database::Sqlite(path.clone()),
-            max_connections: 1,
-            timeout: Duration::from_secs(5),
-        };
-        let store = SqliteStore::open(&path, &options).await.unwrap();
-        store.migrate().await.unwrap();
-        for statement in sql::ALL.into_iter().chain([INSERT_SESSION, REVOKE]) {
-            let prepared = store.readers.prepare(statement.into_sql_str()).await;
-            assert!(prepared.is_ok(), "{statement}: {:?}", prepared.err());
-        }
-    }
 }

@@ -33,9 +33,7 @@ pub fn open_gcm(key: &[u8; 32], nonce: &[u8], aad: &[u8], text: &[u8], tag: &[u8
     }
     let sealed = [text, tag].concat();
     let cipher = Aes256Gcm::new(key.into());
-    cipher
-        .decrypt(&Nonce::from(nonce), Payload { msg: &sealed, aad })
-        .map_err(|_| Cause::Signature)
+    cipher.decrypt(&Nonce::from(nonce), Payload { msg: &sealed, aad }).map_err(|_| Cause::Signature)
 }
 
 /// Seals by A256GCM under a nonce that was never used with this key.
@@ -44,9 +42,8 @@ pub fn open_gcm(key: &[u8; 32], nonce: &[u8], aad: &[u8], text: &[u8], tag: &[u8
 /// Only for a text beyond AES-GCM's 64 GiB.
 pub fn seal_gcm(key: &[u8; 32], nonce: [u8; GCM_NONCE], aad: &[u8], text: &[u8]) -> Result<Sealed, Cause> {
     let cipher = Aes256Gcm::new(key.into());
-    let mut sealed = cipher
-        .encrypt(&Nonce::from(nonce), Payload { msg: text, aad })
-        .map_err(|_| Cause::Malformed)?;
+    let mut sealed =
+        cipher.encrypt(&Nonce::from(nonce), Payload { msg: text, aad }).map_err(|_| Cause::Malformed)?;
     let tag = sealed.split_off(sealed.len().saturating_sub(GCM_TAG));
     Ok((nonce.to_vec(), sealed, tag))
 }
@@ -67,9 +64,7 @@ pub fn open_cbc(key: &[u8; 64], iv: &[u8], aad: &[u8], text: &[u8], tag: &[u8]) 
     }
     let cipher =
         cbc::Decryptor::<aes::Aes256>::new_from_slices(cipher_key, iv).map_err(|_| Cause::Signature)?;
-    cipher
-        .decrypt_padded_vec::<Pkcs7>(text)
-        .map_err(|_| Cause::Signature)
+    cipher.decrypt_padded_vec::<Pkcs7>(text).map_err(|_| Cause::Signature)
 }
 
 /// Seals by A256CBC-HS512 under a random initialisation vector.
@@ -89,16 +84,6 @@ pub fn seal_cbc(key: &[u8; 64], iv: [u8; CBC_IV], aad: &[u8], text: &[u8]) -> Re
 fn cbc_tag(mac_key: &[u8], aad: &[u8], iv: &[u8], text: &[u8]) -> Result<Vec<u8>, Cause> {
     let bits = (aad.len() as u64).saturating_mul(8).to_be_bytes();
     let mac = Hmac::<Sha512>::new_from_slice(mac_key).map_err(|_| Cause::Key)?;
-    let mac = mac
-        .chain_update(aad)
-        .chain_update(iv)
-        .chain_update(text)
-        .chain_update(bits);
-    Ok(mac
-        .finalize()
-        .into_bytes()
-        .iter()
-        .take(CBC_TAG)
-        .copied()
-        .collect())
+    let mac = mac.chain_update(aad).chain_update(iv).chain_update(text).chain_update(bits);
+    Ok(mac.finalize().into_bytes().iter().take(CBC_TAG).copied().collect())
 }

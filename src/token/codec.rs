@@ -60,13 +60,7 @@ impl Codec {
     /// Derives all keys.
     #[must_use]
     pub fn new(options: CodecOptions<'_>) -> Self {
-        let CodecOptions {
-            secrets,
-            mint,
-            accept,
-            secure_cookies,
-            max_age,
-        } = options;
+        let CodecOptions { secrets, mint, accept, secure_cookies, max_age } = options;
         let mut formats = vec![mint];
         formats.extend(accept.iter().filter(|format| **format != mint));
         Self {
@@ -127,10 +121,7 @@ impl Codec {
                 Ok(claims) => {
                     validate::purpose(&claims).map_err(Rejected::Invalid)?;
                     self.check(*format, &claims, now)?;
-                    return Ok(Verified {
-                        claims,
-                        format: *format,
-                    });
+                    return Ok(Verified { claims, format: *format });
                 }
                 Err(found) => cause = found,
             }
@@ -171,14 +162,7 @@ fn uuid_v4() -> Result<String, MintError> {
     *variant = (*variant & 0x3f) | 0x80;
     let text = hex(&bytes);
     let part = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
-    Ok(format!(
-        "{}-{}-{}-{}-{}",
-        part(0, 8),
-        part(8, 12),
-        part(12, 16),
-        part(16, 20),
-        part(20, 32)
-    ))
+    Ok(format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)))
 }
 
 #[cfg(test)]
@@ -187,24 +171,14 @@ mod tests {
     use crate::secret::Secret;
 
     const NOW: Timestamp = Timestamp(1_800_000_000);
-    const ALL: [Format; 4] = [
-        Format::NextAuthV3,
-        Format::NextAuthV3Encrypted,
-        Format::NextAuthV4,
-        Format::AuthJsV5,
-    ];
+    const ALL: [Format; 4] =
+        [Format::NextAuthV3, Format::NextAuthV3Encrypted, Format::NextAuthV4, Format::AuthJsV5];
 
     fn codec(mint: Format, accept: &[Format], secrets: &[&str]) -> Codec {
         let (current, previous) = secrets.split_first().unwrap();
         let previous = previous.iter().map(|text| Secret::new(*text)).collect();
         let secrets = SecretRing::new(Secret::new(*current), previous);
-        Codec::new(CodecOptions {
-            secrets: &secrets,
-            mint,
-            accept,
-            secure_cookies: false,
-            max_age: 1000,
-        })
+        Codec::new(CodecOptions { secrets: &secrets, mint, accept, secure_cookies: false, max_age: 1000 })
     }
 
     fn claims() -> Claims {
@@ -216,16 +190,11 @@ mod tests {
     #[test]
     fn every_format_reads_its_own_and_only_what_is_listed() {
         for mint in ALL {
-            let token = codec(mint, &[], &["a"])
-                .mint(&claims(), NOW, NOW.plus(100))
-                .unwrap();
+            let token = codec(mint, &[], &["a"]).mint(&claims(), NOW, NOW.plus(100)).unwrap();
             for read in ALL {
                 let verdict = codec(read, &[], &["a"]).verify(&token, NOW);
                 assert_eq!(verdict.is_ok(), mint == read, "{mint:?} read as {read:?}");
-                assert_eq!(
-                    codec(read, &ALL, &["a"]).verify(&token, NOW).unwrap().format,
-                    mint
-                );
+                assert_eq!(codec(read, &ALL, &["a"]).verify(&token, NOW).unwrap().format, mint);
             }
         }
     }
@@ -233,17 +202,9 @@ mod tests {
     #[test]
     fn old_secrets_verify_until_they_are_removed() {
         for format in ALL {
-            let token = codec(format, &[], &["old"])
-                .mint(&claims(), NOW, NOW.plus(100))
-                .unwrap();
-            assert!(
-                codec(format, &[], &["new", "old"]).verify(&token, NOW).is_ok(),
-                "{format:?}"
-            );
-            assert!(
-                codec(format, &[], &["new"]).verify(&token, NOW).is_err(),
-                "{format:?}"
-            );
+            let token = codec(format, &[], &["old"]).mint(&claims(), NOW, NOW.plus(100)).unwrap();
+            assert!(codec(format, &[], &["new", "old"]).verify(&token, NOW).is_ok(), "{format:?}");
+            assert!(codec(format, &[], &["new"]).verify(&token, NOW).is_err(), "{format:?}");
         }
     }
 

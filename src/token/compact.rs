@@ -34,11 +34,7 @@ pub(super) fn encode(bytes: impl AsRef<[u8]>) -> String {
 /// 4.1.11).
 pub(super) fn header(part: &str) -> Result<Map<String, Value>, Cause> {
     let header = object(&decode(part)?)?;
-    if header.contains_key("crit") {
-        Err(Cause::Critical)
-    } else {
-        Ok(header)
-    }
+    if header.contains_key("crit") { Err(Cause::Critical) } else { Ok(header) }
 }
 
 /// A JSON object in UTF-8 in which no member is given twice, at any depth.
@@ -130,15 +126,9 @@ mod tests {
             assert_eq!(decode(other), Err(Cause::Malformed), "{other}");
         }
         assert!(object(br#"{"a":{"b":1}}"#).is_ok());
-        for other in [
-            r#"{"a":1,"a":1}"#,
-            r#"{"a":{"b":1,"b":2}}"#,
-            "[]",
-            "1",
-            "",
-            "{\"a\":1}x",
-            "{\"a\":1e400}",
-        ] {
+        for other in
+            [r#"{"a":1,"a":1}"#, r#"{"a":{"b":1,"b":2}}"#, "[]", "1", "", "{\"a\":1}x", "{\"a\":1e400}"]
+        {
             assert_eq!(object(other.as_bytes()), Err(Cause::Malformed), "{other}");
         }
         assert_eq!(object("[".repeat(20_000).as_bytes()), Err(Cause::Malformed));

@@ -24,22 +24,14 @@ pub fn derive<const N: usize>(secret: &[u8], salt: &[u8], info: &[u8]) -> Zeroiz
 #[doc(hidden)]
 #[must_use]
 pub fn v3_signing(secret: &Secret) -> Zeroizing<[u8; 64]> {
-    derive(
-        secret.expose().as_bytes(),
-        b"",
-        b"NextAuth.js Generated Signing Key",
-    )
+    derive(secret.expose().as_bytes(), b"", b"NextAuth.js Generated Signing Key")
 }
 
 /// v3 and v4: the key that encrypts session tokens. The two generations share it.
 #[doc(hidden)]
 #[must_use]
 pub fn v4_encryption(secret: &Secret) -> Zeroizing<[u8; 32]> {
-    derive(
-        secret.expose().as_bytes(),
-        b"",
-        b"NextAuth.js Generated Encryption Key",
-    )
+    derive(secret.expose().as_bytes(), b"", b"NextAuth.js Generated Encryption Key")
 }
 
 /// v5: the key that encrypts, for the cookie of this name; the first half authenticates, the second encrypts
@@ -47,22 +39,14 @@ pub fn v4_encryption(secret: &Secret) -> Zeroizing<[u8; 32]> {
 #[doc(hidden)]
 #[must_use]
 pub fn v5_encryption(secret: &Secret, cookie: &str) -> Zeroizing<[u8; 64]> {
-    derive(
-        secret.expose().as_bytes(),
-        cookie.as_bytes(),
-        v5_info(cookie).as_bytes(),
-    )
+    derive(secret.expose().as_bytes(), cookie.as_bytes(), v5_info(cookie).as_bytes())
 }
 
 /// v5: the shorter key for tokens encrypted with A256GCM, which Auth.js reads besides.
 #[doc(hidden)]
 #[must_use]
 pub fn v5_encryption_gcm(secret: &Secret, cookie: &str) -> Zeroizing<[u8; 32]> {
-    derive(
-        secret.expose().as_bytes(),
-        cookie.as_bytes(),
-        v5_info(cookie).as_bytes(),
-    )
+    derive(secret.expose().as_bytes(), cookie.as_bytes(), v5_info(cookie).as_bytes())
 }
 
 fn v5_info(cookie: &str) -> String {
@@ -84,8 +68,5 @@ pub fn thumbprint_sha256(key: &[u8]) -> String {
 }
 
 fn jwk(key: &[u8]) -> Zeroizing<String> {
-    Zeroizing::new(format!(
-        "{{\"k\":\"{}\",\"kty\":\"oct\"}}",
-        Zeroizing::new(encode(key)).as_str()
-    ))
+    Zeroizing::new(format!("{{\"k\":\"{}\",\"kty\":\"oct\"}}", Zeroizing::new(encode(key)).as_str()))
 }

@@ -18,13 +18,8 @@ pub(super) struct V3 {
 impl V3 {
     pub(super) fn new(secrets: &SecretRing) -> Self {
         let current = keys::v3_signing(secrets.current());
-        let verify = secrets
-            .all()
-            .map(|secret| DecodingKey::from_secret(keys::v3_signing(secret).as_ref()));
-        Self {
-            sign: EncodingKey::from_secret(current.as_ref()),
-            verify: verify.collect(),
-        }
+        let verify = secrets.all().map(|secret| DecodingKey::from_secret(keys::v3_signing(secret).as_ref()));
+        Self { sign: EncodingKey::from_secret(current.as_ref()), verify: verify.collect() }
     }
 
     pub(super) fn mint(&self, claims: &Claims) -> Result<String, MintError> {
@@ -45,9 +40,7 @@ impl V3 {
         if compact::decode(signature)?.len() != 64 {
             return Err(Cause::Signature);
         }
-        let message = token
-            .get(..header.len() + 1 + payload.len())
-            .ok_or(Cause::Malformed)?;
+        let message = token.get(..header.len() + 1 + payload.len()).ok_or(Cause::Malformed)?;
         let signed = self
             .verify
             .iter()
@@ -63,9 +56,7 @@ impl V3 {
 /// its own end.
 pub(super) fn check(claims: &Claims, now: Timestamp, max_age: i64) -> Result<(), Cause> {
     for name in ["sub", "jti", "nonce", "acr", "azp"] {
-        let wrong = claims
-            .get(name)
-            .is_some_and(|value| value.as_str().is_none_or(str::is_empty));
+        let wrong = claims.get(name).is_some_and(|value| value.as_str().is_none_or(str::is_empty));
         if wrong {
             return Err(Cause::Claims("a claim must be a text that is not empty"));
         }
@@ -76,11 +67,7 @@ pub(super) fn check(claims: &Claims, now: Timestamp, max_age: i64) -> Result<(),
         }
     }
     let issued = claims.issued_at().ok_or(Cause::Claims("iat is missing"))?;
-    if now.since(issued) > max_age {
-        Err(Cause::TooOld)
-    } else {
-        Ok(())
-    }
+    if now.since(issued) > max_age { Err(Cause::TooOld) } else { Ok(()) }
 }
 
 fn is_text_or_texts(value: &serde_json::Value) -> bool {

@@ -22,10 +22,7 @@ pub(super) struct V3Encrypted {
 
 impl V3Encrypted {
     pub(super) fn new(secrets: &SecretRing) -> Self {
-        Self {
-            outer: Gcm::new(secrets),
-            inner: V3::new(secrets),
-        }
+        Self { outer: Gcm::new(secrets), inner: V3::new(secrets) }
     }
 
     pub(super) fn mint(&self, claims: &Claims) -> Result<String, MintError> {

@@ -23,10 +23,7 @@ impl V4 {
     }
 
     pub(super) fn mint(&self, claims: &Claims) -> Result<String, MintError> {
-        self.0.seal(
-            HEADER,
-            &serde_json::to_vec(claims).map_err(|_| MintError::Encode)?,
-        )
+        self.0.seal(HEADER, &serde_json::to_vec(claims).map_err(|_| MintError::Encode)?)
     }
 
     pub(super) fn open(&self, token: &str) -> Result<Claims, Cause> {
@@ -43,9 +40,7 @@ impl V4 {
 
 impl Gcm {
     pub(super) fn new(secrets: &SecretRing) -> Self {
-        Self {
-            keys: secrets.all().map(keys::v4_encryption).collect(),
-        }
+        Self { keys: secrets.all().map(keys::v4_encryption).collect() }
     }
 
     pub(super) fn seal(&self, header: &str, plain: &[u8]) -> Result<String, MintError> {
@@ -68,11 +63,7 @@ impl Gcm {
         if !key.is_empty() {
             return Err(Cause::Malformed);
         }
-        let (iv, text, tag) = (
-            compact::decode(iv)?,
-            compact::decode(text)?,
-            compact::decode(tag)?,
-        );
+        let (iv, text, tag) = (compact::decode(iv)?, compact::decode(text)?, compact::decode(tag)?);
         let mut verdict = Err(Cause::Key);
         for key in &self.keys {
             verdict = aead::open_gcm(key, &iv, header.as_bytes(), &text, &tag);
@@ -86,14 +77,8 @@ impl Gcm {
 
 /// Claims repeated in the header must be those inside (RFC 7519 section 5.3).
 pub(super) fn replicated_claims_agree(header: &Map<String, Value>, claims: &Claims) -> Result<(), Cause> {
-    let differ = ["iss", "sub", "aud"].iter().any(|name| {
-        header
-            .get(*name)
-            .is_some_and(|value| claims.get(name) != Some(value))
-    });
-    if differ {
-        Err(Cause::Claims("header and payload disagree"))
-    } else {
-        Ok(())
-    }
+    let differ = ["iss", "sub", "aud"]
+        .iter()
+        .any(|name| header.get(*name).is_some_and(|value| claims.get(name) != Some(value)));
+    if differ { Err(Cause::Claims("header and payload disagree")) } else { Ok(()) }
 }

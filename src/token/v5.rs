@@ -40,19 +40,13 @@ impl KeySet {
     }
 
     fn id(&self, encryption: Encryption) -> &str {
-        if encryption == Encryption::Cbc {
-            &self.cbc_id
-        } else {
-            &self.gcm_id
-        }
+        if encryption == Encryption::Cbc { &self.cbc_id } else { &self.gcm_id }
     }
 }
 
 impl V5 {
     pub(super) fn new(secrets: &SecretRing, cookie: &str) -> Self {
-        Self {
-            keys: secrets.all().map(|secret| KeySet::new(secret, cookie)).collect(),
-        }
+        Self { keys: secrets.all().map(|secret| KeySet::new(secret, cookie)).collect() }
     }
 
     pub(super) fn mint(&self, claims: &Claims) -> Result<String, MintError> {
@@ -76,11 +70,7 @@ impl V5 {
         if !key.is_empty() {
             return Err(Cause::Malformed);
         }
-        let (iv, text, tag) = (
-            compact::decode(iv)?,
-            compact::decode(text)?,
-            compact::decode(tag)?,
-        );
+        let (iv, text, tag) = (compact::decode(iv)?, compact::decode(text)?, compact::decode(tag)?);
         let mut verdict = Err(Cause::Key);
         for key in self.candidates(&fields, encryption)? {
             verdict = match encryption {
@@ -106,10 +96,7 @@ impl V5 {
             Some(Value::String(id)) => Some(id.clone()),
             Some(_) => return Err(Cause::Key),
         };
-        Ok(self
-            .keys
-            .iter()
-            .filter(move |key| id.as_deref().is_none_or(|id| id == key.id(encryption))))
+        Ok(self.keys.iter().filter(move |key| id.as_deref().is_none_or(|id| id == key.id(encryption))))
     }
 }
 

@@ -16,18 +16,13 @@ const OTHER_PURPOSES: [&str; 4] = ["code_verifier", "code_challenge", "state", "
 pub(super) fn times(claims: &Claims, now: Timestamp, tolerance: i64) -> Result<(), Rejected> {
     for name in ["exp", "nbf", "iat"] {
         if claims.get(name).is_some_and(|value| !is_number(value)) {
-            return Err(Rejected::Invalid(Cause::Claims(
-                "exp, nbf and iat must be numbers",
-            )));
+            return Err(Rejected::Invalid(Cause::Claims("exp, nbf and iat must be numbers")));
         }
     }
     if claims.expires_at().is_some_and(|end| now.plus(-tolerance) >= end) {
         return Err(Rejected::Expired);
     }
-    if claims
-        .seconds("nbf")
-        .is_some_and(|start| start > now.plus(tolerance))
-    {
+    if claims.seconds("nbf").is_some_and(|start| start > now.plus(tolerance)) {
         return Err(Rejected::NotYetValid);
     }
     Ok(())

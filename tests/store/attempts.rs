@@ -18,7 +18,9 @@ async fn each_attempt_is_told_its_own_number(fresh: &Fresh) {
     let attempts: Vec<_> = (0..200)
         .map(|_| {
             let store = Arc::clone(&fresh.store);
-            tokio::spawn(async move { store.count_attempt(&TokenHash::of("k"), NOW, 100).await.unwrap().count })
+            tokio::spawn(
+                async move { store.count_attempt(&TokenHash::of("k"), NOW, 100).await.unwrap().count },
+            )
         })
         .collect();
     let mut numbers = Vec::new();

@@ -44,7 +44,9 @@ async fn one_of_parallel_creations_wins(fresh: &Fresh) {
 
 async fn hostile_text_comes_back_byte_for_byte(fresh: &Fresh) {
     let id = user(&*fresh.store, "ada@example.com").await;
-    for text in ["'; DROP TABLE users; --", "\u{202e}evil", "👩‍👧", "\\x00 %s {{ 7*7 }}", "a\r\nb\u{1b}[31m", "é"] {
+    for text in
+        ["'; DROP TABLE users; --", "\u{202e}evil", "👩‍👧", "\\x00 %s {{ 7*7 }}", "a\r\nb\u{1b}[31m", "é"]
+    {
         let name = DisplayName::parse(text).unwrap();
         assert!(fresh.store.set_name(&id, Some(&name)).await.unwrap());
         assert_eq!(fresh.store.find_user(&id).await.unwrap().unwrap().name, Some(name));
@@ -70,7 +72,8 @@ async fn a_name_and_a_password_can_be_replaced(fresh: &Fresh) {
 async fn a_new_password_ends_every_session_but_the_kept_one(fresh: &Fresh) {
     let store = &*fresh.store;
     let (ada, eve) = (user(store, "ada@example.com").await, user(store, "eve@example.com").await);
-    let (kept, ended, foreign) = (session(store, &ada).await, session(store, &ada).await, session(store, &eve).await);
+    let (kept, ended, foreign) =
+        (session(store, &ada).await, session(store, &ada).await, session(store, &eve).await);
     assert!(store.change_password(&ada, "new", Some(&kept), NOW.plus(99)).await.unwrap());
     assert!(store.find_session(&kept).await.unwrap().is_some());
     assert!(store.find_session(&foreign).await.unwrap().is_some());

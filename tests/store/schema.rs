@@ -4,12 +4,17 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use countersign::store::{Database, Error, PostgresStore};
+use countersign::store::{Database, Error};
 use sqlx::Executor as _;
 
 use crate::{Fresh, on_both, user};
 
-on_both!(migrating_twice_is_nothing, a_newer_schema_is_refused, a_corrupt_row_is_an_error);
+on_both!(
+    every_statement_can_be_prepared,
+    migrating_twice_is_nothing,
+    a_newer_schema_is_refused,
+    a_corrupt_row_is_an_error
+);
 
 /// Executes a statement past the store.
 async fn execute(fresh: &Fresh, statement: &'static str) {
@@ -25,6 +30,10 @@ async fn execute(fresh: &Fresh, statement: &'static str) {
             pool.close().await;
         }
     }
+}
+
+async fn every_statement_can_be_prepared(fresh: &Fresh) {
+    fresh.store.prepare_all().await.unwrap();
 }
 
 async fn migrating_twice_is_nothing(fresh: &Fresh) {
@@ -73,17 +82,6 @@ async fn an_empty_database_says_to_migrate_and_two_may_do_so_at_once() {
 }
 
 #[tokio::test]
-async fn every_statement_can_be_prepared_on_postgresql() {
-    let Some(fresh) = crate::fresh("postgres").await else {
-        return;
-    };
-    let Database::Postgres(url) = &fresh.options.database else {
-        panic!("not PostgreSQL");
-    };
-    PostgresStore::open(url, &fresh.options).await.unwrap().prepare_all().await.unwrap();
-}
-
-#[tokio::test]
 async fn what_cannot_be_opened_is_one_sentence_without_a_password() {
     let folder = tempfile::TempDir::new().unwrap();
     let damaged = folder.path().join("damaged.db");
@@ -94,7 +92,8 @@ async fn what_cannot_be_opened_is_one_sentence_without_a_password() {
         assert!(text.contains(&path.display().to_string()) && !text.contains('\n'), "{text}");
     }
     let url = "postgres://somebody:hunter2hunter2@127.0.0.1:1/none".to_owned();
-    let text = countersign::store::open(&crate::options(Database::Postgres(url))).await.err().unwrap().to_string();
+    let text =
+        countersign::store::open(&crate::options(Database::Postgres(url))).await.err().unwrap().to_string();
     assert!(text.contains("127.0.0.1:1/none") && !text.contains("hunter2"), "{text}");
 }
 

@@ -120,7 +120,10 @@ async fn revoking_again_keeps_the_later_times(fresh: &Fresh) {
     }
     let revoked = fresh.store.revocations_after(0, 10).await.unwrap();
     assert_eq!(revoked.len(), 1);
-    assert_eq!((revoked[0].sequence, revoked[0].not_after, revoked[0].expires_at), (3, NOW.plus(9), NOW.plus(70)));
+    assert_eq!(
+        (revoked[0].sequence, revoked[0].not_after, revoked[0].expires_at),
+        (3, NOW.plus(9), NOW.plus(70))
+    );
     assert!(fresh.store.revocations_after(3, 10).await.unwrap().is_empty());
 }
 

@@ -16,7 +16,10 @@ async fn a_new_name_shows_at_once() {
         let app = App::new(strategy).await;
         let mut ada = app.browser().enter("ada@example.com").await;
         let answer = post(&mut ada, "name", &[("name", "Ada Lovelace")]).await;
-        assert_eq!((answer.status, answer.location()), (303, "http://localhost:8000/api/auth/account?notice=name_saved"));
+        assert_eq!(
+            (answer.status, answer.location()),
+            (303, "http://localhost:8000/api/auth/account?notice=name_saved")
+        );
         assert_eq!(ada.get("/api/auth/session").await.json()["user"]["name"], "Ada Lovelace", "{strategy}");
         assert!(ada.visit("/api/auth/account?notice=name_saved").await.body.contains("Your name was saved."));
         let long = "x".repeat(201);
@@ -43,12 +46,14 @@ async fn a_new_password_needs_the_old_one_and_ends_other_sessions() {
             (PASSWORD, "password", 400, "one of the first"),
             (PASSWORD, "ada@example.com", 400, "not your address"),
         ] {
-            let answer = post(&mut ada, "password", &[("currentPassword", current), ("newPassword", new)]).await;
+            let answer =
+                post(&mut ada, "password", &[("currentPassword", current), ("newPassword", new)]).await;
             assert_eq!(answer.status, status);
             assert!(answer.body.contains(text), "{strategy}: {text}");
         }
         assert_eq!(other.me().await.0, 200);
-        let changed = post(&mut ada, "password", &[("currentPassword", PASSWORD), ("newPassword", new)]).await;
+        let changed =
+            post(&mut ada, "password", &[("currentPassword", PASSWORD), ("newPassword", new)]).await;
         assert_eq!(changed.status, 303);
         assert_eq!(other.me().await, (401, "session_revoked".to_owned()), "{strategy}");
         assert_eq!(ada.me().await.0, 200, "{strategy}: this browser stays");

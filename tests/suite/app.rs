@@ -100,7 +100,9 @@ pub(crate) fn figment(strategy: &str, toml: &str, folder: &Path) -> Figment {
          [default.auth.providers.credentials.argon2]\nmemory_kib = 8192\niterations = 1\n",
         database.display()
     );
-    Figment::from(rocket::Config::debug_default()).merge(Toml::string(&base).nested()).merge(Toml::string(toml).nested())
+    Figment::from(rocket::Config::debug_default())
+        .merge(Toml::string(&base).nested())
+        .merge(Toml::string(toml).nested())
 }
 
 /// Opens the embedded database of a folder.

@@ -25,7 +25,10 @@ pub(crate) struct Answer {
 impl Answer {
     /// The one header of this name.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(found, _)| found.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     /// Every header of this name.
@@ -137,7 +140,8 @@ impl<'a> Browser<'a> {
             request.add_header(Header::new(name.clone(), value.clone()));
         }
         if !self.cookies.is_empty() {
-            let pairs: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let pairs: Vec<String> =
+                self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
             request.add_header(Header::new("Cookie", pairs.join("; ")));
         }
         if let Some((kind, body)) = body {
@@ -164,7 +168,8 @@ impl<'a> Browser<'a> {
     /// Tries to sign in, as a script.
     pub(crate) async fn try_sign_in(&mut self, email: &str, password: &str) -> Answer {
         let token = self.csrf().await;
-        let fields = [("csrfToken", token.as_str()), ("email", email), ("password", password), ("json", "true")];
+        let fields =
+            [("csrfToken", token.as_str()), ("email", email), ("password", password), ("json", "true")];
         self.form("/api/auth/callback/credentials", &fields).await
     }
 

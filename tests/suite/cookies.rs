@@ -58,7 +58,17 @@ async fn values(app: &App, scheme: &str) -> Values {
         ("{VICTIM_UPPER}", own.to_uppercase()),
         ("{VICTIM_TRAILING_SPACE}", format!("{own}%20")),
         ("{VICTIM}", own.clone()),
-        ("{ATTACKER_VALID_CSRF}", attacker.cookie(if scheme == "https" { "__Host-next-auth.csrf-token" } else { "next-auth.csrf-token" }).unwrap_or_default().to_owned()),
+        (
+            "{ATTACKER_VALID_CSRF}",
+            attacker
+                .cookie(if scheme == "https" {
+                    "__Host-next-auth.csrf-token"
+                } else {
+                    "next-auth.csrf-token"
+                })
+                .unwrap_or_default()
+                .to_owned(),
+        ),
         ("{ATTACKER}", other.clone()),
         ("{V0}", first.to_owned()),
         ("{V1}", second.to_owned()),
@@ -76,7 +86,8 @@ async fn values(app: &App, scheme: &str) -> Values {
 /// The header lines of an entry, with the placeholders filled in; `None` when it needs what we do not have, or is no
 /// text (Rocket's local client takes texts only; the raw-socket tests send those).
 fn lines(entry: &Value, values: &Values) -> Option<Vec<String>> {
-    let decode = |text: &Value| base64::engine::general_purpose::STANDARD.decode(text.as_str().unwrap()).unwrap();
+    let decode =
+        |text: &Value| base64::engine::general_purpose::STANDARD.decode(text.as_str().unwrap()).unwrap();
     let raw: Vec<Vec<u8>> = if let Some(lines) = entry["headers_b64"].as_array() {
         lines.iter().map(decode).collect()
     } else {
@@ -134,7 +145,9 @@ async fn the_corpus_of_cookie_headers() {
                     none += 1;
                     assert!(matches!(status, 401 | 431), "{strategy} {id}: {status} {body}");
                 }
-                "victim_or_none" => assert!(status == 401 || body == "victim@example.com", "{strategy} {id}: {body}"),
+                "victim_or_none" => {
+                    assert!(status == 401 || body == "victim@example.com", "{strategy} {id}: {body}")
+                }
                 _ => assert!(status < 500, "{strategy} {id}"),
             }
             assert!(!body.contains("attacker"), "{strategy} {id}: never the attacker");
@@ -162,7 +175,9 @@ async fn csrf_cookies_of_the_corpus_do_not_override() {
             continue;
         };
         driven += 1;
-        for (token, may_pass) in [("a".repeat(64), false), (values.csrf_token.clone(), expected == "real_only")] {
+        for (token, may_pass) in
+            [("a".repeat(64), false), (values.csrf_token.clone(), expected == "real_only")]
+        {
             let mut request = app.client.post("/api/auth/signout");
             for line in &lines {
                 request.add_header(Header::new("Cookie", line.clone()));

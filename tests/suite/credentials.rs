@@ -1,7 +1,7 @@
 //! Signing in by password: limits, load, and what an attacker learns.
 
-use countersign::store::Users as _;
 use countersign::model::Email;
+use countersign::store::Users as _;
 
 use crate::app::{App, STRATEGIES, Setup};
 use crate::browser::PASSWORD;
@@ -11,15 +11,22 @@ async fn unknown_and_wrong_look_the_same() {
     let app = App::new("jwt").await;
     app.browser().sign_up("ada@example.com").await;
     let mut answers = Vec::new();
-    for (email, password) in
-        [("ada@example.com", "wrong password"), ("nobody@example.com", PASSWORD), ("no address", PASSWORD), ("", "")]
-    {
+    for (email, password) in [
+        ("ada@example.com", "wrong password"),
+        ("nobody@example.com", PASSWORD),
+        ("no address", PASSWORD),
+        ("", ""),
+    ] {
         let answer = app.browser().try_sign_in(email, password).await;
-        let cookies: Vec<String> =
-            answer.headers("set-cookie").iter().map(|cookie| cookie.split('=').next().unwrap().to_owned()).collect();
+        let cookies: Vec<String> = answer
+            .headers("set-cookie")
+            .iter()
+            .map(|cookie| cookie.split('=').next().unwrap().to_owned())
+            .collect();
         answers.push((answer.status, answer.body, cookies));
     }
-    let expected = r#"{"url":"http://localhost:8000/api/auth/error?error=CredentialsSignin&provider=credentials"}"#;
+    let expected =
+        r#"{"url":"http://localhost:8000/api/auth/error?error=CredentialsSignin&provider=credentials"}"#;
     assert_eq!(answers[0].0, 401);
     assert_eq!(answers[0].1, expected);
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
@@ -31,7 +38,8 @@ async fn passwords_are_verified_exactly_as_sent() {
     let mut ada = app.browser();
     ada.sign_up("ada@example.com").await;
     let cut = &PASSWORD[..PASSWORD.len() - 1];
-    for wrong in [&PASSWORD.to_uppercase(), &format!("{PASSWORD} "), &format!(" {PASSWORD}"), &cut.to_owned()] {
+    for wrong in [&PASSWORD.to_uppercase(), &format!("{PASSWORD} "), &format!(" {PASSWORD}"), &cut.to_owned()]
+    {
         let answer = app.browser().with_header("X-Test", "1").try_sign_in("ada@example.com", wrong).await;
         assert_eq!(answer.status, 401, "{wrong}");
     }
@@ -114,9 +122,8 @@ async fn parallel_guesses_do_not_overtake_the_count() {
     let app = App::new("jwt").await;
     app.browser().sign_up("ada@example.com").await;
     let mut statuses = Vec::new();
-    let guesses = (0..40).map(|_| async {
-        app.browser().try_sign_in("ada@example.com", "wrong password").await.status
-    });
+    let guesses = (0..40)
+        .map(|_| async { app.browser().try_sign_in("ada@example.com", "wrong password").await.status });
     for status in rocket::futures::future::join_all(guesses).await {
         statuses.push(status);
     }
@@ -129,7 +136,8 @@ async fn a_full_queue_is_503_with_retry_after_and_counts_nothing() {
     let toml = "[default.auth.providers.credentials]\nqueue = 0\n[default.auth.limits]\nper_account = 1000\nper_address = 1000\n";
     let app = Setup::new("jwt").toml(toml).start().await;
     app.browser().sign_up("ada@example.com").await;
-    let guesses = (0..30).map(|_| async { app.browser().try_sign_in("ada@example.com", "wrong password").await });
+    let guesses =
+        (0..30).map(|_| async { app.browser().try_sign_in("ada@example.com", "wrong password").await });
     let answers = rocket::futures::future::join_all(guesses).await;
     let busy: Vec<_> = answers.iter().filter(|answer| answer.status == 503).collect();
     assert!(!busy.is_empty(), "thirty at once do not fit two cores without a queue");

@@ -44,9 +44,9 @@ impl FaultyStore {
 
     fn gate(&self) -> Result<(), Error> {
         self.calls.fetch_add(1, Ordering::SeqCst);
-        let left = self.healthy.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
-            (left > 0).then(|| left - 1)
-        });
+        let left = self
+            .healthy
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| (left > 0).then(|| left - 1));
         match left {
             Err(0) => Err(Error::Unavailable("a fault was injected".to_owned())),
             _ => Ok(()),

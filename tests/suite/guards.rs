@@ -3,9 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use countersign::guards::failure_of;
-use countersign::{
-    Countersign, CsrfForm, CsrfJson, OptionalSession, OptionalToken, Session, Token,
-};
+use countersign::{Countersign, CsrfForm, CsrfJson, OptionalSession, OptionalToken, Session, Token};
 use rocket::http::{ContentType, Method, Status};
 use rocket::serde::Deserialize;
 use rocket::{FromForm, Request, catch, catchers, get, post, routes};
@@ -78,14 +76,18 @@ async fn a_person_is_sent_to_sign_in_and_lands_where_they_wanted_to_go() {
         ada.sign_up("ada@example.com").await;
         let refused = ada.visit("/page?a=b").await;
         assert_eq!(refused.status, 303);
-        let expected = "http://localhost:8000/api/auth/signin?callbackUrl=http%3A%2F%2Flocalhost%3A8000%2Fpage%3Fa%3Db";
+        let expected =
+            "http://localhost:8000/api/auth/signin?callbackUrl=http%3A%2F%2Flocalhost%3A8000%2Fpage%3Fa%3Db";
         assert_eq!(refused.location(), expected);
         let sign_in = ada.visit(refused.location().strip_prefix("http://localhost:8000").unwrap()).await;
         assert_eq!(sign_in.status, 200);
         let token = ada.csrf().await;
         // Only what the page's form holds: the callback URL comes from its cookie.
-        let fields =
-            [("csrfToken", token.as_str()), ("email", "ada@example.com"), ("password", crate::browser::PASSWORD)];
+        let fields = [
+            ("csrfToken", token.as_str()),
+            ("email", "ada@example.com"),
+            ("password", crate::browser::PASSWORD),
+        ];
         let done = ada.form("/api/auth/callback/credentials", &fields).await;
         assert_eq!((done.status, done.location()), (302, "http://localhost:8000/page?a=b"));
         assert_eq!(ada.visit("/page?a=b").await.status, 200);
@@ -129,12 +131,23 @@ async fn bearer_works_when_there_is_no_cookie_and_never_breaks() {
     for strategy in STRATEGIES {
         let app = App::new(strategy).await;
         let ada = app.browser().enter("ada@example.com").await;
-        let token = percent_encoding::percent_decode_str(ada.session().unwrap()).decode_utf8().unwrap().into_owned();
+        let token =
+            percent_encoding::percent_decode_str(ada.session().unwrap()).decode_utf8().unwrap().into_owned();
         let bearer = |value: &str| app.browser().with_header("Authorization", value);
         assert_eq!(bearer(&format!("Bearer {token}")).me().await.0, 200, "{strategy}");
         assert_eq!(bearer(&format!("Bearer {token}")).get("/claims").await.status, 200);
         assert_eq!(bearer(&format!("bearer {token}")).me().await.0, 401, "as NextAuth reads it");
-        for wrong in ["Bearer", "Bearer ", "Bearer %", "Bearer %ff", "Bearer a b", "Bearer\tx", "bearer x", "Token x", "é"] {
+        for wrong in [
+            "Bearer",
+            "Bearer ",
+            "Bearer %",
+            "Bearer %ff",
+            "Bearer a b",
+            "Bearer\tx",
+            "bearer x",
+            "Token x",
+            "é",
+        ] {
             assert_eq!(bearer(wrong).me().await.0, 401, "{strategy}: {wrong}");
         }
         let mut both = bearer(&format!("Bearer {token}"));
@@ -186,7 +199,10 @@ async fn a_body_needs_this_browsers_token_and_this_site() {
             let mut other = ada.clone().with_header(name, value);
             assert_eq!(send_note(&mut other, path, &token).await, 403, "{path}: {name}: {value}");
         }
-        let mut own = ada.clone().with_header("Origin", "http://localhost:8000").with_header("Sec-Fetch-Site", "same-origin");
+        let mut own = ada
+            .clone()
+            .with_header("Origin", "http://localhost:8000")
+            .with_header("Sec-Fetch-Site", "same-origin");
         assert_eq!(send_note(&mut own, path, &token).await, 200);
     }
     let mut without_cookie = ada.clone();
@@ -202,7 +218,8 @@ async fn simple_content_types_and_method_overrides_do_not_help() {
     let body = json!({ "csrfToken": token, "text": "x" }).to_string();
     let sent = ada.send(Method::Post, "/note.json", Some((ContentType::Plain, body.clone()))).await;
     assert_eq!(sent.status, 415);
-    let sent = ada.send(Method::Post, "/note", Some((ContentType::Plain, "csrfToken=a&text=x".to_owned()))).await;
+    let sent =
+        ada.send(Method::Post, "/note", Some((ContentType::Plain, "csrfToken=a&text=x".to_owned()))).await;
     assert_eq!(sent.status, 415);
     // Rocket rewrites this POST to PUT before any guard runs.
     assert_eq!(ada.form("/note", &[("_method", "put"), ("text", "x")]).await.status, 403);

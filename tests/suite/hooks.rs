@@ -53,9 +53,9 @@ impl Hooks for Own {
     }
 
     fn redirect(&self, url: &str) -> Option<String> {
-        url.ends_with("/old").then(|| "https://evil.example/".to_owned()).or_else(|| {
-            url.ends_with("/moved").then(|| "/new".to_owned())
-        })
+        url.ends_with("/old")
+            .then(|| "https://evil.example/".to_owned())
+            .or_else(|| url.ends_with("/moved").then(|| "/new".to_owned()))
     }
 
     async fn event(&self, event: &Event<'_>) {
@@ -114,7 +114,11 @@ async fn a_hook_refuses_or_fails_and_nobody_is_signed_in() {
             assert!(answer.set_cookie("next-auth.session-token").is_none());
             assert_eq!(browser.me().await.0, 401);
         }
-        assert_eq!(app.browser().enter("fine@example.com").await.me().await.0, 200, "the next request is served");
+        assert_eq!(
+            app.browser().enter("fine@example.com").await.me().await.0,
+            200,
+            "the next request is served"
+        );
     }
 }
 
@@ -163,12 +167,15 @@ async fn events_are_told() {
 #[rocket::async_test]
 async fn the_redirect_hooks_word_is_validated_too() {
     let app = setup("jwt", &Own::default()).start().await;
-    for (wanted, location) in
-        [("/moved", "http://localhost:8000/new"), ("/old", "http://localhost:8000/old"), ("/x", "http://localhost:8000/x")]
-    {
+    for (wanted, location) in [
+        ("/moved", "http://localhost:8000/new"),
+        ("/old", "http://localhost:8000/old"),
+        ("/x", "http://localhost:8000/x"),
+    ] {
         let mut browser = app.browser();
         let token = browser.csrf().await;
-        let answer = browser.form("/api/auth/signout", &[("csrfToken", &token), ("callbackUrl", wanted)]).await;
+        let answer =
+            browser.form("/api/auth/signout", &[("csrfToken", &token), ("callbackUrl", wanted)]).await;
         assert_eq!(answer.location(), location);
     }
 }

@@ -17,6 +17,8 @@ mod redirects;
 mod sessions;
 mod sign_up;
 
-
 #[path = "../support/data.rs"]
 mod data;
+
+#[path = "../support/document.rs"]
+mod document;

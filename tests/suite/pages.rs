@@ -5,7 +5,8 @@ use scraper::{Html, Selector};
 use crate::app::{App, Setup};
 use crate::browser::Answer;
 
-const PAGES: [&str; 6] = ["signin", "signup", "signout", "error", "verify-request", "error?error=AccessDenied"];
+const PAGES: [&str; 6] =
+    ["signin", "signup", "signout", "error", "verify-request", "error?error=AccessDenied"];
 
 fn count(page: &Answer, selector: &str) -> usize {
     Html::parse_document(&page.body).select(&Selector::parse(selector).unwrap()).count()
@@ -24,7 +25,8 @@ async fn every_page_has_its_landmarks_and_nothing_inline() {
         for (selector, times) in [("h1", 1), ("main", 1), ("html[lang=en]", 1), ("title", 1), ("a.skip", 1)] {
             assert_eq!(count(&page, selector), times, "{selector}: {}", page.body);
         }
-        for forbidden in ["[style]", "style", "script:not([type='application/json']):not([src])", "[onclick]"] {
+        for forbidden in ["[style]", "style", "script:not([type='application/json']):not([src])", "[onclick]"]
+        {
             assert_eq!(count(&page, forbidden), 0, "{forbidden}");
         }
         let unlabelled = "input:not([type=hidden]):not([id])";
@@ -47,13 +49,17 @@ async fn password_fields_help_password_managers() {
 async fn every_answer_carries_the_security_headers() {
     for (url, secure) in [("http://localhost:8000", false), ("https://app.example.com", true)] {
         let app = Setup::new("jwt").toml(&format!("[default.auth]\nurl = \"{url}\"\n")).start().await;
-        for path in ["signin", "session", "csrf", "error?error=Configuration", "nope", "account", "assets/none"] {
+        for path in
+            ["signin", "session", "csrf", "error?error=Configuration", "nope", "account", "assets/none"]
+        {
             let answer = app.browser().visit(&format!("/api/auth/{path}")).await;
             let policy = answer.header("content-security-policy").unwrap();
-            assert!(policy.contains("frame-ancestors 'none'") && policy.contains("default-src 'none'"), "{path}");
+            assert!(
+                policy.contains("frame-ancestors 'none'") && policy.contains("default-src 'none'"),
+                "{path}"
+            );
             assert!(!policy.contains("unsafe"), "{policy}");
             for (name, value) in [
-                ("referrer-policy", "no-referrer"),
                 ("cross-origin-opener-policy", "same-origin"),
                 ("x-content-type-options", "nosniff"),
                 ("x-frame-options", "DENY"),
@@ -61,8 +67,15 @@ async fn every_answer_carries_the_security_headers() {
             ] {
                 assert_eq!(answer.header(name), Some(value), "{path}");
             }
+            let is_html = answer.header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
+            let referrer = if is_html { "same-origin" } else { "no-referrer" };
+            assert_eq!(answer.header("referrer-policy"), Some(referrer), "{path}");
             let transport = answer.header("strict-transport-security");
-            assert_eq!(transport.is_some_and(|v| v.contains("max-age=31536000; includeSubDomains")), secure, "{path}");
+            assert_eq!(
+                transport.is_some_and(|v| v.contains("max-age=31536000; includeSubDomains")),
+                secure,
+                "{path}"
+            );
             assert!(answer.header("access-control-allow-origin").is_none());
         }
     }
@@ -71,12 +84,14 @@ async fn every_answer_carries_the_security_headers() {
 #[rocket::async_test]
 async fn the_language_is_negotiated_and_remembered() {
     let app = App::new("jwt").await;
-    let korean = app.browser().with_header("Accept-Language", "ko-KR,ko;q=0.9").visit("/api/auth/signin").await;
+    let korean =
+        app.browser().with_header("Accept-Language", "ko-KR,ko;q=0.9").visit("/api/auth/signin").await;
     assert!(korean.body.contains("<html lang=\"ko\">") && korean.body.contains("비밀번호"));
     let mut ada = app.browser();
     assert!(ada.visit("/api/auth/signin").await.body.contains("<html lang=\"en\">"));
     let token = ada.csrf().await;
-    let fields = [("csrfToken", token.as_str()), ("lang", "ko"), ("returnTo", "/api/auth/signin?error=Signin")];
+    let fields =
+        [("csrfToken", token.as_str()), ("lang", "ko"), ("returnTo", "/api/auth/signin?error=Signin")];
     let switched = ada.form("/api/auth/language", &fields).await;
     assert_eq!(switched.location(), "http://localhost:8000/api/auth/signin?error=Signin");
     assert!(switched.set_cookie("countersign.language").unwrap().contains("Max-Age=31536000"));
@@ -92,8 +107,10 @@ async fn a_host_overrides_pages_and_adds_languages_by_files() {
     let templates = tempfile::TempDir::new().unwrap();
     let folder = templates.path().join("auth/locales");
     std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("fr.json"), r#"{"language_name":"Français","sign_in":"Se connecter"}"#).unwrap();
-    let own = "{% extends \"auth/layout.html\" %}{% block main %}<h1>Own {{ site_name }}</h1>{% endblock main %}";
+    std::fs::write(folder.join("fr.json"), r#"{"language_name":"Français","sign_in":"Se connecter"}"#)
+        .unwrap();
+    let own =
+        "{% extends \"auth/layout.html\" %}{% block main %}<h1>Own {{ site_name }}</h1>{% endblock main %}";
     std::fs::write(templates.path().join("auth/verify_request.html"), own).unwrap();
     let toml = format!("[default]\ntemplate_dir = \"{}\"\n", templates.path().display());
     let app = Setup::new("jwt").toml(&toml).start().await;
@@ -124,10 +141,15 @@ async fn error_texts_come_from_a_closed_list() {
             let document = Html::parse_document(&answer.body);
             let main = document.select(&Selector::parse("main").unwrap()).next();
             let shown = main.map(|main| main.inner_html()).unwrap_or_default();
-            assert!(!["alert(1)", "7*7", "Strange"].iter().any(|word| shown.contains(word)), "{page}{code}: {shown}");
+            assert!(
+                !["alert(1)", "7*7", "Strange"].iter().any(|word| shown.contains(word)),
+                "{page}{code}: {shown}"
+            );
         }
     }
-    for (code, status) in [("AccessDenied", 403), ("Verification", 403), ("Configuration", 500), ("Default", 200)] {
+    for (code, status) in
+        [("AccessDenied", 403), ("Verification", 403), ("Configuration", 500), ("Default", 200)]
+    {
         assert_eq!(app.browser().visit(&format!("/api/auth/error?error={code}")).await.status, status);
     }
 }

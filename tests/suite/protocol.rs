@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app::{App, Setup};
 use crate::browser::{Answer, Browser, PASSWORD};
-use crate::data;
+use crate::{data, document};
 
 /// Why an exchange is answered otherwise: the beginning of its label, and the reason.
 const REASONS: &[(&str, &str)] = &include!("protocol_reasons.in");
@@ -82,7 +82,11 @@ async fn replay(browser: &mut Browser<'_>, exchange: &Value) -> Answer {
     for (name, value) in request["headers"].as_object().into_iter().flatten() {
         let value = ours(value.as_str().unwrap());
         own_jar &= name != "cookie";
-        sender = if name == "cookie" { sender.with_only_cookies(&value) } else { sender.with_header(name, &value) };
+        sender = if name == "cookie" {
+            sender.with_only_cookies(&value)
+        } else {
+            sender.with_header(name, &value)
+        };
     }
     let body = if request["form"].is_object() {
         let pairs = fields(&request["form"], &token);
@@ -106,14 +110,19 @@ async fn replay(browser: &mut Browser<'_>, exchange: &Value) -> Answer {
 fn summary(status: u64, location: Option<&str>, body: &str, cookies: &[String]) -> String {
     let mask = |text: &str| text.replace("http://localhost:8000", "http://HOST");
     let shape = match serde_json::from_str::<Value>(body) {
-        Ok(Value::Object(object)) if object.contains_key("url") => mask(object["url"].as_str().unwrap_or("?")),
+        Ok(Value::Object(object)) if object.contains_key("url") => {
+            mask(object["url"].as_str().unwrap_or("?"))
+        }
         Ok(Value::Object(object)) => format!("{{{}}}", object.keys().cloned().collect::<Vec<_>>().join(",")),
         Ok(other) => other.to_string(),
         Err(_) => String::new(),
     };
-    let mut cookies: Vec<&str> = cookies.iter().map(|cookie| kind(cookie)).filter(|kind| *kind == "session").collect();
+    let mut cookies: Vec<&str> =
+        cookies.iter().map(|cookie| kind(cookie)).filter(|kind| *kind == "session").collect();
     cookies.dedup();
-    format!("{status} {} {shape} {}", location.map(mask).unwrap_or_default(), cookies.join(" ")).trim().to_owned()
+    format!("{status} {} {shape} {}", location.map(mask).unwrap_or_default(), cookies.join(" "))
+        .trim()
+        .to_owned()
 }
 
 fn kind(cookie: &str) -> &'static str {
@@ -130,7 +139,12 @@ fn theirs(exchange: &Value) -> String {
         .collect();
     // v5 keeps the Location header on the JSON answer; no client looks at it there.
     let location = response["location"].as_str().filter(|_| response["status"] != 200);
-    summary(response["status"].as_u64().unwrap(), location, response["body"].as_str().unwrap_or_default(), &cookies)
+    summary(
+        response["status"].as_u64().unwrap(),
+        location,
+        response["body"].as_str().unwrap_or_default(),
+        &cookies,
+    )
 }
 
 async fn differences(name: &str, format: &str) -> Vec<(String, String, String)> {
@@ -179,16 +193,20 @@ async fn every_recorded_exchange_agrees_or_has_its_reason() {
     assert!(unexplained.is_empty(), "{} without a reason:\n{}", unexplained.len(), unexplained.join("\n"));
     let unused: Vec<_> = used.iter().filter(|(_, times)| **times == 0).collect();
     assert!(unused.is_empty(), "reasons without a difference: {unused:?}");
-    data::compare_document("deviations-http.md", &table);
+    document::compare("deviations-http.md", &table);
 }
 
 /// Cookies by name and attribute, in each generation and over both schemes.
 #[rocket::async_test]
 async fn cookies_are_named_by_generation_and_scheme() {
-    for (format, plain) in [("nextauth-v3", "next-auth"), ("nextauth-v4", "next-auth"), ("authjs-v5", "authjs")] {
+    for (format, plain) in
+        [("nextauth-v3", "next-auth"), ("nextauth-v4", "next-auth"), ("authjs-v5", "authjs")]
+    {
         for secure in [false, true] {
             let scheme = if secure { "https" } else { "http" };
-            let toml = format!("[default.auth]\nurl = \"{scheme}://localhost:8000\"\n[default.auth.jwt]\nformat = \"{format}\"\n");
+            let toml = format!(
+                "[default.auth]\nurl = \"{scheme}://localhost:8000\"\n[default.auth.jwt]\nformat = \"{format}\"\n"
+            );
             let app = Setup::new("jwt").toml(&toml).start().await;
             let ada = app.browser();
             let answer = ada.clone().get("/api/auth/csrf").await;
@@ -199,7 +217,11 @@ async fn cookies_are_named_by_generation_and_scheme() {
             assert!(entered.cookie(&format!("{prefix}{plain}.session-token")).is_some());
             assert_eq!(entered.get("/me").await.status, 200);
             for cookie in [csrf, url] {
-                assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax") && cookie.contains("Path=/"));
+                assert!(
+                    cookie.contains("HttpOnly")
+                        && cookie.contains("SameSite=Lax")
+                        && cookie.contains("Path=/")
+                );
                 assert!(!cookie.contains("Domain") && !cookie.contains("Expires"), "{cookie}");
                 assert_eq!(cookie.contains("; Secure"), secure, "{cookie}");
             }
@@ -239,7 +261,13 @@ async fn gets_and_heads_change_nothing() {
         let mut ada = app.browser().enter("ada@example.com").await;
         let token = ada.csrf().await;
         for method in [Method::Get, Method::Head] {
-            for path in ["signout", "callback/credentials", "signin/credentials", "signup", "account/sessions/end-others"] {
+            for path in [
+                "signout",
+                "callback/credentials",
+                "signin/credentials",
+                "signup",
+                "account/sessions/end-others",
+            ] {
                 let path = format!("/api/auth/{path}?csrfToken={token}&email=ada%40example.com&password=x");
                 let mut prefetching = ada.clone().with_header("Sec-Purpose", "prefetch");
                 let answer = prefetching.send(method, &path, None).await;

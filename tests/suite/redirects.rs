@@ -37,8 +37,14 @@ async fn by_every_way(app: &App, base: &str, payload: &str) -> Vec<(&'static str
                 let path = format!("/api/auth/signout?callbackUrl={encoded}");
                 browser.form(&path, &[("csrfToken", &token)]).await
             }
-            "form" => browser.form("/api/auth/signout", &[("csrfToken", &token), ("callbackUrl", payload)]).await,
-            "json" => browser.json("/api/auth/signout", &json!({ "csrfToken": token, "callbackUrl": payload })).await,
+            "form" => {
+                browser.form("/api/auth/signout", &[("csrfToken", &token), ("callbackUrl", payload)]).await
+            }
+            "json" => {
+                browser
+                    .json("/api/auth/signout", &json!({ "csrfToken": token, "callbackUrl": payload }))
+                    .await
+            }
             _ => {
                 browser.set_cookie(cookie_name(base), &encoded);
                 browser.form("/api/auth/signout", &[("csrfToken", &token)]).await
@@ -140,7 +146,11 @@ async fn a_poisoned_cookie_is_replaced_and_blocks_nothing() {
         let mut poisoned = ada.clone();
         let answer = poisoned.get(path).await;
         assert_eq!(answer.status, 200, "{path}");
-        assert_eq!(poisoned.cookie("next-auth.callback-url"), Some("http%3A%2F%2Flocalhost%3A8000"), "{path}");
+        assert_eq!(
+            poisoned.cookie("next-auth.callback-url"),
+            Some("http%3A%2F%2Flocalhost%3A8000"),
+            "{path}"
+        );
     }
 }
 

@@ -18,7 +18,11 @@ async fn an_idle_session_ends() {
         app.clock.advance(16 + 1);
         assert_eq!(kept.me().await.1, if strategy == "jwt" { "session_expired" } else { "ada@example.com" });
         app.clock.advance(30 * DAY + 16);
-        assert_eq!(ada.me().await, (401, "session_expired".to_owned()), "{strategy}: before any clean-up ran");
+        assert_eq!(
+            ada.me().await,
+            (401, "session_expired".to_owned()),
+            "{strategy}: before any clean-up ran"
+        );
     }
 }
 
@@ -131,7 +135,8 @@ async fn ids_are_stored_as_hashes_only() {
     for strategy in STRATEGIES {
         let app = App::new(strategy).await;
         let ada = app.browser().enter("ada@example.com").await;
-        let cookie = percent_encoding::percent_decode_str(ada.session().unwrap()).decode_utf8().unwrap().into_owned();
+        let cookie =
+            percent_encoding::percent_decode_str(ada.session().unwrap()).decode_utf8().unwrap().into_owned();
         let id = app.user("ada@example.com").await.unwrap().id;
         let sessions = app.store.list_sessions(&id).await.unwrap();
         assert_eq!(sessions.len(), 1);

@@ -12,7 +12,11 @@ async fn a_taken_address_answers_as_a_free_one() {
     let second = app.browser().sign_up("ADA@example.com").await;
     assert_eq!((first.status, &first.body), (second.status, &second.body));
     let names = |answer: &crate::browser::Answer| {
-        answer.headers("set-cookie").iter().map(|c| c.split('=').next().unwrap().to_owned()).collect::<Vec<_>>()
+        answer
+            .headers("set-cookie")
+            .iter()
+            .map(|c| c.split('=').next().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     assert_eq!(names(&first), names(&second));
     assert!(!names(&first).iter().any(|name| name.contains("session")), "nobody is signed in by signing up");
@@ -39,7 +43,11 @@ async fn by_form_it_leads_to_the_sign_in_page() {
     ];
     let answer = ada.form("/api/auth/signup", &fields).await;
     assert_eq!(answer.status, 303);
-    assert!(answer.location().contains("/api/auth/signin?notice=signed_up&callbackUrl="), "{}", answer.location());
+    assert!(
+        answer.location().contains("/api/auth/signin?notice=signed_up&callbackUrl="),
+        "{}",
+        answer.location()
+    );
     let page = ada.visit(answer.location().strip_prefix("http://localhost:8000").unwrap()).await;
     assert!(page.body.contains("your account is ready"));
 }
@@ -54,10 +62,16 @@ async fn what_is_wrong_is_said_all_at_once() {
     assert_eq!(answer.status, 400);
     let problem = answer.json();
     assert_eq!(problem["code"], "form_invalid");
-    let codes: Vec<&str> = problem["errors"].as_array().unwrap().iter().map(|e| e["code"].as_str().unwrap()).collect();
+    let codes: Vec<&str> =
+        problem["errors"].as_array().unwrap().iter().map(|e| e["code"].as_str().unwrap()).collect();
     assert_eq!(codes, ["name_invalid", "email_invalid", "password_too_short"]);
 
-    let fields = [("csrfToken", token.as_str()), ("name", "Ada"), ("email", "ada@example.com"), ("password", "password")];
+    let fields = [
+        ("csrfToken", token.as_str()),
+        ("name", "Ada"),
+        ("email", "ada@example.com"),
+        ("password", "password"),
+    ];
     let page = ada.form("/api/auth/signup", &fields).await;
     assert_eq!(page.status, 400);
     assert!(page.body.contains("one of the first that anybody tries"), "{}", page.body);
@@ -108,10 +122,12 @@ async fn wrong_types_and_twins_are_clear_errors() {
         assert_eq!(eve.json("/api/auth/signup", &body).await.status, 422, "{body}");
     }
     for body in ["", "[", "[]", "1", "{\"email\":\"\\ud800\"}", &"[".repeat(50_000)] {
-        let answer = eve.send(Method::Post, "/api/auth/signup", Some((ContentType::JSON, body.to_owned()))).await;
+        let answer =
+            eve.send(Method::Post, "/api/auth/signup", Some((ContentType::JSON, body.to_owned()))).await;
         assert_eq!(answer.status, 400, "{}", body.len());
     }
-    let twins = format!("csrfToken={token}&email=a%40example.com&email=b%40example.com&password=long-enough-1");
+    let twins =
+        format!("csrfToken={token}&email=a%40example.com&email=b%40example.com&password=long-enough-1");
     let answer = eve.send(Method::Post, "/api/auth/signup", Some((ContentType::Form, twins))).await;
     assert_eq!(answer.status, 400);
     let huge = json!({ "csrfToken": token, "email": "a@example.com", "password": "x".repeat(2_000_000) });

@@ -50,7 +50,10 @@ fn the_corpus_of_hostile_tokens() {
         }
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(accepted >= 7 && rejected >= 170 && oidc >= 40, "{accepted} {rejected} {oidc} ({absent} too long to keep)");
+    assert!(
+        accepted >= 7 && rejected >= 170 && oidc >= 40,
+        "{accepted} {rejected} {oidc} ({absent} too long to keep)"
+    );
 }
 
 /// What is listed besides is read; nothing else is.
@@ -66,7 +69,8 @@ fn another_generations_token_is_read_only_when_listed() {
         let entries = corpus["entries"].as_array().unwrap();
         let entry = entries.iter().find(|entry| entry["expected"] == kind).unwrap();
         let token = entry["token"].as_str().unwrap();
-        let secrets = countersign::secret::SecretRing::new(countersign::secret::Secret::new(&*secret), vec![]);
+        let secrets =
+            countersign::secret::SecretRing::new(countersign::secret::Secret::new(&*secret), vec![]);
         let with = |accept: &[Format]| {
             countersign::token::Codec::new(countersign::token::CodecOptions {
                 secrets: &secrets,

@@ -21,7 +21,8 @@ fn each(name: &str, mut run: impl FnMut(&Value, &Value)) {
 fn a256gcm() {
     let (mut valid, mut invalid) = (0, 0);
     each("aes_gcm_test.json", |group, test| {
-        let sizes = [&group["keySize"], &group["ivSize"], &group["tagSize"]].map(|size| size.as_u64().unwrap());
+        let sizes =
+            [&group["keySize"], &group["ivSize"], &group["tagSize"]].map(|size| size.as_u64().unwrap());
         let Ok(key) = <[u8; 32]>::try_from(unhex(&test["key"])) else {
             return;
         };

@@ -1,0 +1,131 @@
+//! The shape of the source: imports go one way, files stay small, names say something.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The modules from the ground up: each may use those before it.
+const LAYERS: [&str; 16] = [
+    "clock",
+    "secret",
+    "token",
+    "model",
+    "store",
+    "config",
+    "session",
+    "providers",
+    "signin",
+    "guards",
+    "pages",
+    "routes",
+    "answers",
+    "server",
+    "fairing",
+    "lib",
+];
+
+/// Modules that know nothing of Rocket's requests.
+const NO_ROCKET: [&str; 9] =
+    ["clock", "secret", "model", "token", "store", "config", "session", "providers", "signin"];
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+fn source() -> Vec<(String, PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let module = |path: &Path| {
+        let first = path.strip_prefix(&root).unwrap().components().next().unwrap();
+        first.as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned()
+    };
+    files(&root)
+        .into_iter()
+        .map(|path| (module(&path), path.clone(), fs::read_to_string(&path).unwrap()))
+        .collect()
+}
+
+/// The names after `crate::` in code (documentation may point anywhere).
+fn imports(text: &str) -> Vec<String> {
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let code: String = code.collect::<Vec<_>>().join("\n");
+    code.split("crate::")
+        .skip(1)
+        .map(|rest| rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect())
+        .collect()
+}
+
+#[test]
+fn imports_go_one_way() {
+    let rank = |module: &str| LAYERS.iter().position(|layer| *layer == module);
+    let mut checked = 0;
+    for (module, path, text) in source() {
+        // The program's own files see the library from outside.
+        let Some(own) = rank(&module) else {
+            assert!(["main", "commands", "site"].contains(&module.as_str()), "{module} has no layer");
+            continue;
+        };
+        for import in imports(&text) {
+            let Some(other) = rank(&import) else {
+                continue;
+            };
+            checked += 1;
+            assert!(other <= own, "{}: `{module}` imports `{import}`, which stands above it", path.display());
+        }
+    }
+    assert!(checked > 100, "only {checked} imports were found");
+}
+
+#[test]
+fn the_inner_layers_know_nothing_of_requests() {
+    for (module, path, text) in source() {
+        if NO_ROCKET.contains(&module.as_str()) {
+            let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+            for banned in ["rocket::Request", "rocket::http", "rocket::request", "rocket::response"] {
+                assert!(!code.iter().any(|line| line.contains(banned)), "{}: {banned}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_site_uses_the_public_api_only() {
+    for (module, path, text) in source() {
+        if module == "site" {
+            let own = imports(&text);
+            assert!(own.is_empty(), "{}: {own:?}", path.display());
+        }
+    }
+}
+
+#[test]
+fn files_are_small_and_named() {
+    for (_, path, text) in source() {
+        let lines = text.lines().count();
+        assert!(lines <= 420, "{}: {lines} lines", path.display());
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        assert!(
+            !["utils", "util", "helpers", "common", "misc", "prelude"].contains(&stem),
+            "{}",
+            path.display()
+        );
+        assert!(text.starts_with("//!"), "{}: no chapter text", path.display());
+    }
+}
+
+#[test]
+fn only_one_file_builds_cookies() {
+    for (_, path, text) in source() {
+        let builds = text.contains("Cookie::build");
+        assert_eq!(builds, path.ends_with("session/cookies.rs"), "{}", path.display());
+    }
+}
