@@ -174,7 +174,9 @@ pub fn markdown() -> String {
             format!("`{}`", key.default),
             key.meaning.to_owned(),
         ];
-        table.push_str(&format!("| {} |\n", cells.join(" | ")));
+        table.push_str("| ");
+        table.push_str(&cells.join(" | "));
+        table.push_str(" |\n");
     }
     table
 }

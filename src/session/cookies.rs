@@ -124,13 +124,13 @@ impl CookieRules {
                 .collect()
         };
         let present = sent.session_names(self.session).into_iter();
-        let mut set: Vec<SetCookie> = present
+        let mut cookies: Vec<SetCookie> = present
             .filter(|name| !pieces.iter().any(|(kept, _)| kept == name))
             .map(|name| self.delete(name))
             .collect();
         let expires = Expiration::from(expires_at.to_datetime());
-        set.extend(pieces.iter().map(|(name, piece)| self.build(name, piece, Some(expires), None)));
-        set
+        cookies.extend(pieces.iter().map(|(name, piece)| self.build(name, piece, Some(expires), None)));
+        cookies
     }
 
     /// Deletes the session cookie and every chunk of it that the request had.
@@ -208,9 +208,9 @@ mod tests {
     #[test]
     fn over_https_names_and_attributes_insist_on_it() {
         let none = CookieHeader::parse([]);
-        let set = rules(true).session("abc", Timestamp(1_700_000_000), &none);
+        let answer = rules(true).session("abc", Timestamp(1_700_000_000), &none);
         assert_eq!(
-            set[0].header(),
+            answer[0].header(),
             "__Secure-next-auth.session-token=abc; HttpOnly; SameSite=Lax; Secure; Path=/; \
              Expires=Tue, 14 Nov 2023 22:13:20 GMT"
         );
@@ -222,8 +222,8 @@ mod tests {
     fn a_long_value_is_cut_and_stale_pieces_are_deleted() {
         let sent = CookieHeader::parse(["next-auth.session-token=x; next-auth.session-token.0=y; \
              next-auth.session-token.2=z"]);
-        let set = rules(false).session(&"a".repeat(3934), Timestamp(0), &sent);
-        let names: Vec<&str> = set.iter().map(SetCookie::name).collect();
+        let answer = rules(false).session(&"a".repeat(3934), Timestamp(0), &sent);
+        let names: Vec<&str> = answer.iter().map(SetCookie::name).collect();
         assert_eq!(
             names,
             [
@@ -233,16 +233,16 @@ mod tests {
                 "next-auth.session-token.1"
             ]
         );
-        assert!(set[0].header().contains("Max-Age=0"));
-        assert!(set.iter().all(|cookie| cookie.header().len() <= 4096));
+        assert!(answer[0].header().contains("Max-Age=0"));
+        assert!(answer.iter().all(|cookie| cookie.header().len() <= 4096));
     }
 
     #[test]
     fn deletion_covers_every_chunk_and_repeats_the_attributes() {
         let sent = CookieHeader::parse(["next-auth.session-token.0=a; next-auth.session-token.1=b"]);
-        let set = rules(false).delete_session(&sent);
-        assert_eq!(set.len(), 3);
-        assert!(set.iter().all(|cookie| cookie.header().contains("Path=/; Max-Age=0")));
+        let answer = rules(false).delete_session(&sent);
+        assert_eq!(answer.len(), 3);
+        assert!(answer.iter().all(|cookie| cookie.header().contains("Path=/; Max-Age=0")));
     }
 
     #[test]

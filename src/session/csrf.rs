@@ -143,7 +143,7 @@ mod tests {
             format!("{token}|{}", hash.to_uppercase()),
             format!("{token}|{hash}|x"),
             format!("|{empty}"),
-            format!("{token}"),
+            token.to_owned(),
             format!("{token}|{}", super::hash(token, "")),
             String::new(),
         ] {

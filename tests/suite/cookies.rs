@@ -49,7 +49,7 @@ async fn values(app: &App, scheme: &str) -> Values {
     let (first, second) = own.split_at(own.len() / 2);
     let other = attacker.cookie(&session).unwrap().to_owned();
     let forged = format!("{}%7C{}", "a".repeat(64), "b".repeat(64));
-    let encoded: String = own.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let encoded = own.bytes().fold(String::new(), |text, byte| text + &format!("%{byte:02X}"));
     let pairs = vec![
         ("{SN}", session),
         ("{CN}", csrf),

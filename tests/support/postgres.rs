@@ -4,6 +4,7 @@
 //! a cluster of this process's own on a free port; it ends with the process, however that ends.
 
 use std::fs;
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -34,7 +35,7 @@ fn start() -> Option<String> {
     let Some(programs) = find_programs() else {
         let missing = "PostgreSQL is not installed: install Debian's package `postgresql`";
         assert!(std::env::var_os("CI").is_none(), "{missing}");
-        eprintln!("{missing}; the tests that need it are left out");
+        writeln!(std::io::stderr(), "{missing}; the tests that need it are left out").ok();
         return None;
     };
     Some(start_cluster(&programs))
@@ -80,7 +81,9 @@ fn start_cluster(programs: &Path) -> String {
         command.args(["-u", "postgres", "--", "sh"]);
     }
     let null = || std::process::Stdio::null();
-    command.args(["-c", &script]).stdin(null()).stdout(null()).spawn().unwrap();
+    let mut child = command.args(["-c", &script]).stdin(null()).stdout(null()).spawn().unwrap();
+    // It ends after this process, so nobody else can wait for it.
+    std::thread::spawn(move || child.wait());
     for _ in 0..600 {
         if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
             return format!("postgres://postgres@127.0.0.1:{port}");

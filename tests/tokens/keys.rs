@@ -14,15 +14,12 @@ fn every_key_is_derived_as_the_packages_derive_it() {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let (secret, hkdf) = (text(&key["secret"]), &key["hkdf"]);
         let (salt, info) = (text(&hkdf["salt"]), text(&hkdf["info"]));
-        let (derived, thumbprint) = match hkdf["length"].as_u64().unwrap() {
-            64 => {
-                let key = keys::derive::<64>(secret.as_bytes(), salt.as_bytes(), info.as_bytes());
-                (hex(key.as_ref()), keys::thumbprint_sha512(key.as_ref()))
-            }
-            _ => {
-                let key = keys::derive::<32>(secret.as_bytes(), salt.as_bytes(), info.as_bytes());
-                (hex(key.as_ref()), keys::thumbprint_sha256(key.as_ref()))
-            }
+        let (derived, thumbprint) = if hkdf["length"] == 64 {
+            let key = keys::derive::<64>(secret.as_bytes(), salt.as_bytes(), info.as_bytes());
+            (hex(key.as_ref()), keys::thumbprint_sha512(key.as_ref()))
+        } else {
+            let key = keys::derive::<32>(secret.as_bytes(), salt.as_bytes(), info.as_bytes());
+            (hex(key.as_ref()), keys::thumbprint_sha256(key.as_ref()))
         };
         assert_eq!(derived, text(&key["key_hex"]));
         if let Some(kid) = key["kid"].as_str() {

@@ -1,0 +1,326 @@
+//! The program as people start it: real processes, real sockets.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+const SECRET: &str = "process-secret-0123456789-abcdefghijklmnopq";
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// The program in a folder of its own, with no configuration but what is given.
+fn program(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+    command.args(arguments).current_dir(folder).env_clear();
+    command.env("ROCKET_LOG_LEVEL", "critical").envs(variables.iter().copied());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn run(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    program(folder, arguments, variables).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// A service that listens.
+struct Service {
+    child: Child,
+    port: u16,
+}
+
+impl Service {
+    fn start(folder: &Path, variables: &[(&str, &str)]) -> Self {
+        let port = free_port();
+        let text = port.to_string();
+        let mut all = vec![("ROCKET_PORT", text.as_str())];
+        all.extend(variables);
+        let mut service = Self { child: program(folder, &["serve"], &all).spawn().unwrap(), port };
+        let mut lines = BufReader::new(service.child.stdout.take().unwrap()).lines();
+        let ready =
+            lines.find_map(|line| line.ok().filter(|line| line.contains("Countersign is ready: open http")));
+        assert!(ready.is_some(), "the service did not start");
+        // Rocket panics when it cannot print: what it says must be read to the end.
+        std::thread::spawn(move || lines.for_each(drop));
+        let errors = service.child.stderr.take().unwrap();
+        std::thread::spawn(move || BufReader::new(errors).lines().for_each(drop));
+        // The line is printed as the listener starts; the socket is there a moment later.
+        for _ in 0..100 {
+            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return service;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        panic!("nobody listens on {port}");
+    }
+
+    /// Sends bytes and reads everything that comes back.
+    fn exchange(&self, request: &[u8]) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        // A server may close before everything was sent, and may wait for more than is sent: neither hangs the test.
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+        stream.write_all(request).ok();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).ok();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    fn get(&self, path: &str, headers: &str) -> String {
+        self.exchange(
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n")
+                .as_bytes(),
+        )
+    }
+
+    fn post(&self, path: &str, cookies: &str, body: &str) -> String {
+        let length = body.len();
+        let kind = "application/x-www-form-urlencoded";
+        self.exchange(
+            format!(
+                "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: {cookies}\r\n\
+                 Content-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}"
+            )
+            .as_bytes(),
+        )
+    }
+
+    fn signal(&mut self, name: &str) -> std::process::ExitStatus {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// The cookies an answer sets, as one `Cookie` header's value.
+fn cookies(answer: &str) -> String {
+    let set = answer.lines().filter_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        name.eq_ignore_ascii_case("set-cookie")
+            .then(|| value.split(';').next().unwrap_or_default().to_owned())
+    });
+    set.collect::<Vec<_>>().join("; ")
+}
+
+fn csrf(answer: &str) -> String {
+    answer.split("\"csrfToken\":\"").nth(1).unwrap().chars().take(64).collect()
+}
+
+/// Makes an account and signs in over real sockets; the session cookie as it was sent.
+fn sign_in(service: &Service) -> String {
+    let first = service.get("/api/auth/csrf", "");
+    let (jar, token) = (cookies(&first), csrf(&first));
+    let person = "email=ada%40example.com&password=correct+horse+battery&json=true";
+    let made = service.post("/api/auth/signup", &jar, &format!("csrfToken={token}&{person}"));
+    assert!(made.starts_with("HTTP/1.1 200"), "{made}");
+    let entered =
+        service.post("/api/auth/callback/credentials", &jar, &format!("csrfToken={token}&{person}"));
+    assert!(entered.starts_with("HTTP/1.1 200"), "{entered}");
+    let set = cookies(&entered);
+    set.split("; ").find(|pair| pair.contains("session-token")).unwrap().to_owned()
+}
+
+const CHEAP: [(&str, &str); 2] = [
+    ("COUNTERSIGN_PROVIDERS__CREDENTIALS__ARGON2__MEMORY_KIB", "8192"),
+    ("COUNTERSIGN_PROVIDERS__CREDENTIALS__ARGON2__ITERATIONS", "1"),
+];
+
+#[test]
+fn nothing_configured_it_makes_its_database_serves_and_stops_cleanly() {
+    for signal in ["TERM", "INT"] {
+        let folder = TempDir::new().unwrap();
+        let mut service = Service::start(folder.path(), &CHEAP);
+        assert!(folder.path().join("data/countersign.db").exists());
+        assert!(service.get("/", "Accept: text/html\r\n").contains("not signed in"));
+        let cookie = format!("Cookie: {}\r\n", sign_in(&service));
+        assert!(service.get("/api/get-session-example", &cookie).starts_with("HTTP/1.1 200"));
+        assert!(service.signal(signal).success(), "{signal}");
+        // The same folder again: the generated secret and the session are still there.
+        let again = Service::start(folder.path(), &CHEAP);
+        assert!(again.get("/api/get-session-example", &cookie).starts_with("HTTP/1.1 200"), "{signal}");
+    }
+}
+
+#[test]
+fn what_stands_in_the_way_is_one_clear_line_and_an_exit_code() {
+    let folder = TempDir::new().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output = run(folder.path(), &[], &[("ROCKET_PORT", &port)]);
+    assert!(!output.status.success());
+    assert!(said(&output).contains(&format!("port {port} cannot be listened on")), "{}", said(&output));
+
+    std::fs::write(folder.path().join("blocked"), "a file where a folder should be").unwrap();
+    let database = [("COUNTERSIGN_DATABASE_URL", "sqlite://blocked/x.db"), ("COUNTERSIGN_SECRET", SECRET)];
+    let output = run(folder.path(), &[], &database);
+    assert!(!output.status.success());
+    assert!(
+        said(&output).contains("the folder blocked for the database cannot be made"),
+        "{}",
+        said(&output)
+    );
+
+    std::fs::create_dir_all(folder.path().join("templates/auth")).unwrap();
+    std::fs::write(folder.path().join("templates/auth/sign_in.html"), "{% extends \"auth/gone.html\" %}")
+        .unwrap();
+    let output = run(folder.path(), &[], &[("COUNTERSIGN_SECRET", SECRET)]);
+    assert!(!output.status.success());
+    assert!(said(&output).contains("auth/gone.html"), "{}", said(&output));
+}
+
+#[test]
+fn a_database_of_a_newer_version_is_refused() {
+    let folder = TempDir::new().unwrap();
+    assert!(run(folder.path(), &["migrate"], &[("COUNTERSIGN_SECRET", SECRET)]).status.success());
+    let runtime = rocket::tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let url = format!("sqlite://{}/data/countersign.db", folder.path().display());
+        let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
+        let newer = "INSERT INTO _countersign_migrations (version, description, success, checksum, execution_time) \
+                     SELECT 9999, 'later', success, checksum, 0 FROM _countersign_migrations WHERE version = 1";
+        sqlx::query(newer).execute(&pool).await.unwrap();
+        pool.close().await;
+    });
+    for command in ["serve", "migrate", "check"] {
+        let output = run(folder.path(), &[command], &[("COUNTERSIGN_SECRET", SECRET)]);
+        assert!(!output.status.success(), "{command}");
+        assert!(said(&output).contains("newer version of countersign"), "{command}: {}", said(&output));
+    }
+}
+
+#[test]
+fn check_explains_everything_at_once() {
+    let folder = TempDir::new().unwrap();
+    let wrong = [
+        ("COUNTERSIGN_SESSION__STRATEGY", "cookie"),
+        ("COUNTERSIGN_URL", "nonsense://"),
+        ("COUNTERSIGN_SECRT", "x"),
+    ];
+    let output = run(folder.path(), &["check"], &wrong);
+    assert!(!output.status.success());
+    for expected in ["auth.session.strategy", "auth.url", "the nearest is `auth.secret`"] {
+        assert!(said(&output).contains(expected), "{expected}: {}", said(&output));
+    }
+    let output = run(folder.path(), &["check"], &[("COUNTERSIGN_SECRET", SECRET)]);
+    assert!(output.status.success() && said(&output).contains("Everything is in order"), "{}", said(&output));
+    let release = [("ROCKET_PROFILE", "release")];
+    assert!(said(&run(folder.path(), &["check"], &release)).contains("`auth.secret` is missing"));
+    assert!(!run(folder.path(), &["serve"], &release).status.success());
+}
+
+#[test]
+fn the_commands_do_what_they_say() {
+    let folder = TempDir::new().unwrap();
+    let mut variables = vec![("COUNTERSIGN_SECRET", SECRET)];
+    variables.extend(CHEAP);
+    let secrets: Vec<String> = (0..2).map(|_| said(&run(folder.path(), &["secret"], &[]))).collect();
+    assert!(secrets.iter().all(|secret| secret.trim().len() == 64) && secrets.first() != secrets.last());
+    let add = |password: &str| {
+        let mut command =
+            program(folder.path(), &["user", "add", "ada@example.com", "--name", "Ada"], &variables);
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(password.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    assert!(said(&add("short\n")).contains("at least 8 characters"));
+    assert!(add("correct horse battery\n").status.success());
+    assert!(said(&add("correct horse battery\n")).contains("has an account already"));
+    assert!(said(&run(folder.path(), &["user", "list"], &variables)).contains("ada@example.com\tactive"));
+    assert!(run(folder.path(), &["user", "disable", "ada@example.com"], &variables).status.success());
+    assert!(said(&run(folder.path(), &["user", "list"], &variables)).contains("ada@example.com\tdisabled"));
+    assert!(run(folder.path(), &["user", "enable", "ADA@example.com"], &variables).status.success());
+    assert!(
+        said(&run(folder.path(), &["user", "disable", "no@example.com"], &variables)).contains("nobody has")
+    );
+    let routes = said(&run(folder.path(), &["routes"], &variables));
+    for line in ["/api/get-session-example", "/api/auth/callback/credentials", "/protected"] {
+        assert!(routes.contains(line), "{routes}");
+    }
+    assert!(said(&run(folder.path(), &["--help"], &[])).contains("migrate"));
+}
+
+/// One cookie, two programs: the second has the secret and no database.
+#[test]
+fn a_resource_server_reads_the_services_cookie() {
+    let folder = TempDir::new().unwrap();
+    let mut variables = vec![("COUNTERSIGN_SECRET", SECRET)];
+    variables.extend(CHEAP);
+    let service = Service::start(folder.path(), &variables);
+    let session = sign_in(&service);
+    let program =
+        Path::new(env!("CARGO_BIN_EXE_countersign")).parent().unwrap().join("examples/resource_server");
+    let port = free_port();
+    let mut command = Command::new(program);
+    command.current_dir(folder.path()).env_clear().env("COUNTERSIGN_SECRET", SECRET);
+    command.env("ROCKET_PORT", port.to_string()).env("ROCKET_LOG_LEVEL", "off");
+    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let other = Service { child, port };
+    for _ in 0..500 {
+        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert!(other.get("/claims", "").starts_with("HTTP/1.1 401"));
+    let answer = other.get("/claims", &format!("Cookie: {session}\r\n"));
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("ada@example.com"), "{answer}");
+    let token = session.split_once('=').unwrap().1;
+    let answer = other.get("/claims", &format!("Authorization: Bearer {token}\r\n"));
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+/// Bytes no well-behaved client sends: an answer, never a 5xx, and the service lives.
+#[test]
+fn hostile_bytes_on_the_socket() {
+    let folder = TempDir::new().unwrap();
+    let service = Service::start(folder.path(), &CHEAP);
+    let session = sign_in(&service);
+    let head = "GET /api/get-session-example HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+    let mut requests: Vec<Vec<u8>> = Vec::new();
+    for cookie in [
+        b"\xff\xfe".as_slice(),
+        b"next-auth.session-token=\xff",
+        b"a=\x80; b",
+        b"=",
+        b";;;",
+        b"next-auth.session-token=%ff%00",
+    ] {
+        requests.push([head.as_bytes(), b"Cookie: ", cookie, b"\r\n\r\n"].concat());
+    }
+    for authorization in [b"Bearer \xff".as_slice(), b"Bearer", b"Bearer %", b"bearer x", b"Basic !!!"] {
+        requests.push([head.as_bytes(), b"Authorization: ", authorization, b"\r\n\r\n"].concat());
+    }
+    requests
+        .push(format!("{head}Cookie: next-auth.session-token={}\r\n\r\n", "A".repeat(200_000)).into_bytes());
+    let both = "POST /api/auth/signout HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\
+                Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+    requests.push(both.as_bytes().to_vec());
+    for request in requests {
+        let answer = service.exchange(&request);
+        let status: u16 = answer.split(' ').nth(1).and_then(|text| text.parse().ok()).unwrap_or(400);
+        assert!((300..500).contains(&status), "{status}: {}", String::from_utf8_lossy(&request));
+    }
+    // A byte that is no UTF-8 in a foreign cookie makes Rocket drop the whole line: signed out for that request, at worst.
+    let foreign = [head.as_bytes(), b"Cookie: x=\xff; ", session.as_bytes(), b"\r\n\r\n"].concat();
+    assert!(!service.exchange(&foreign).contains(" 500 "));
+    let cookie = format!("Cookie: {session}\r\n");
+    assert!(
+        service.get("/api/get-session-example", &cookie).starts_with("HTTP/1.1 200"),
+        "the service lives"
+    );
+}
