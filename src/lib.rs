@@ -1,4 +1,68 @@
-//! Countersign: sign-in, sessions and guarded routes for Rocket.
+//! Countersign: sign-in, sessions and guarded routes for Rocket, speaking NextAuth's wire protocol.
+//!
+//! # Quick start
+//! 1. Attach the fairing.
+//! 2. Write guards into your handlers' signatures.
+//!
+//! ```no_run
+//! use countersign::{Countersign, CsrfForm, OptionalSession, Session};
+//! use rocket::{FromForm, get, post, routes};
+//!
+//! #[derive(FromForm)]
+//! struct Note {
+//!     text: String,
+//! }
+//!
+//! #[get("/")] // a page: branches on the session
+//! fn home(session: OptionalSession) -> String {
+//!     session.get().and_then(Session::name).unwrap_or("stranger").to_owned()
+//! }
+//!
+//! #[get("/api/me")] // an API route: 401 before the body runs
+//! fn me(session: Session) -> String {
+//!     session.user_id().to_string()
+//! }
+//!
+//! #[post("/notes", data = "<form>")] // no CSRF token, no Note
+//! fn add(session: Session, form: CsrfForm<Note>) -> String {
+//!     format!("{}: {}", session.user_id(), form.into_inner().text)
+//! }
+//!
+//! #[rocket::launch]
+//! fn rocket() -> _ {
+//!     rocket::build().attach(Countersign::fairing()).mount("/", routes![home, me, add])
+//! }
+//! ```
+//!
+//! In a debug build nothing needs to be configured: the fairing makes an SQLite database and a secret in `data/`, and
+//! mounts the REST API and its pages at `/api/auth`.
+//!
+//! # Guide
+//! | to learn about | read |
+//! | --- | --- |
+//! | guards, and why `OptionalSession` is a type of its own | [`guards`] |
+//! | every configuration key | [`config`] |
+//! | your own part in signing in: hooks and events | [`signin::hooks`] |
+//! | your own pages and languages | [`pages`] |
+//! | both session strategies, and how a session ends | [`session`] |
+//! | reading tokens without Rocket and without a database | [`token`] |
+//! | a database of your own | [`store`] |
+//! | tests that move the clock | [`clock`] |
+//!
+//! # Features
+//! | feature | default | what it adds |
+//! | --- | --- | --- |
+//! | `server` | yes | everything that needs a database: sign-in, the REST API, the pages |
+//! | `cli` | yes | the `countersign` program |
+//!
+//! With `default-features = false` there are guards and tokens: [`Countersign::verifier`] in a program that has only the
+//! secret.
+//!
+//! # Architecture
+//! Imports go one way, and a test reads every one of them: `clock`, `secret` → `token`, `model`, `store`, `config` →
+//! `session` → `providers` → `signin` → `guards` → `pages` → `routes` → the fairing → the service's own `site`, which uses
+//! the public API only. Up to `signin` nothing knows Rocket's requests. Only one file builds cookies, only one reads them,
+//! and only one turns errors into HTTP.
 
 mod answers;
 pub mod clock;
@@ -34,3 +98,11 @@ pub use pages::PageContext;
 #[cfg(feature = "server")]
 #[doc(inline)]
 pub use routes::error_catchers;
+
+#[cfg(all(doctest, feature = "server"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+#[cfg(all(doctest, feature = "server"))]
+#[doc = include_str!("../README.ko.md")]
+struct ReadmeKo;

@@ -254,6 +254,50 @@ fn the_commands_do_what_they_say() {
     assert!(said(&run(folder.path(), &["--help"], &[])).contains("migrate"));
 }
 
+/// Everything the program says at debug level, while people sign up, in and out, rightly and wrongly: no secret in it.
+#[test]
+fn nothing_secret_is_logged() {
+    for strategy in ["jwt", "database"] {
+        let folder = TempDir::new().unwrap();
+        let log = folder.path().join("log");
+        let mut variables = vec![
+            ("COUNTERSIGN_SECRET", SECRET),
+            ("COUNTERSIGN_SESSION__STRATEGY", strategy),
+            ("COUNTERSIGN_LOG", "debug"),
+            ("COUNTERSIGN_LOG_FORMAT", "json"),
+        ];
+        variables.extend(CHEAP);
+        let port = free_port().to_string();
+        variables.push(("ROCKET_PORT", &port));
+        let mut command = program(folder.path(), &["serve"], &variables);
+        // At its own level "debug", which is for development, Rocket prints whole requests.
+        command.env("ROCKET_LOG_LEVEL", "normal");
+        let file = std::fs::File::create(&log).unwrap();
+        command.stdout(file.try_clone().unwrap()).stderr(file);
+        let mut service = Service { child: command.spawn().unwrap(), port: port.parse().unwrap() };
+        for _ in 0..500 {
+            if TcpStream::connect(("127.0.0.1", service.port)).is_ok() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        let session = sign_in(&service);
+        let first = service.get("/api/auth/csrf", "");
+        let (jar, token) = (cookies(&first), csrf(&first));
+        let wrong = format!("csrfToken={token}&email=ada%40example.com&password=hunter2hunter2");
+        service.post("/api/auth/callback/credentials", &jar, &wrong);
+        service.get("/api/get-session-example", &format!("Cookie: {session}x\r\n"));
+        service.post("/api/auth/signout", &format!("{jar}; {session}"), &format!("csrfToken={token}"));
+        assert!(service.signal("TERM").success());
+        let said = std::fs::read_to_string(&log).unwrap();
+        assert!(said.contains("signed in") && said.contains("signed out"), "the control: it is the log");
+        let value = session.split_once('=').unwrap().1;
+        for secret in [SECRET, "correct horse", "correct+horse", "hunter2", value, token.as_str()] {
+            assert!(!said.contains(secret), "{strategy}: {secret} is in the log");
+        }
+    }
+}
+
 /// One cookie, two programs: the second has the secret and no database.
 #[test]
 fn a_resource_server_reads_the_services_cookie() {
@@ -262,8 +306,10 @@ fn a_resource_server_reads_the_services_cookie() {
     variables.extend(CHEAP);
     let service = Service::start(folder.path(), &variables);
     let session = sign_in(&service);
-    let program =
-        Path::new(env!("CARGO_BIN_EXE_countersign")).parent().unwrap().join("examples/resource_server");
+    let programs = Path::new(env!("CARGO_BIN_EXE_countersign")).parent().unwrap();
+    // `tests/run` builds one without the default features: guards and tokens alone.
+    let lean = programs.join("resource_server_lean");
+    let program = if lean.exists() { lean } else { programs.join("examples/resource_server") };
     let port = free_port();
     let mut command = Command::new(program);
     command.current_dir(folder.path()).env_clear().env("COUNTERSIGN_SECRET", SECRET);

@@ -16,7 +16,9 @@ pub(super) async fn run() -> Result<(), String> {
         })
         .collect();
     lines.sort();
-    lines.iter().for_each(|line| say(line));
+    for line in &lines {
+        say(line);
+    }
     Ok(())
 }
 

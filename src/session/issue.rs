@@ -1,7 +1,7 @@
 //! Issuing, renewing and ending sessions: what needs the store.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -78,10 +78,14 @@ pub(super) struct Stored {
     store: Arc<dyn Store>,
     revocations: Arc<RevocationList>,
     private: PrivateCookie,
+    /// Held by whoever asks the store about revocations out of turn.
+    turn: tokio::sync::Mutex<()>,
 }
 
 /// Revocations read from the store at a time.
 const REFRESH_BATCH: u32 = 1000;
+/// How long a request waits for another's question to the store.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Stored {
     /// Asks the row. A row that is gone was revoked if the list says so; otherwise it had expired and was cleaned up.
@@ -108,12 +112,38 @@ impl Stored {
         Ok(session_of(record, &user, carrier))
     }
 
-    /// Asks the list in memory.
-    pub(super) fn check_revoked(&self, session: &SessionData) -> Result<(), SessionError> {
+    /// Asks the list in memory. When it is too old to tell, because this process slept or the store was away, the store
+    /// is asked at once, by one request for all that wait.
+    pub(super) async fn check_revoked(&self, session: &SessionData) -> Result<(), SessionError> {
+        if self.ask_list(session) == Err(SessionError::Unavailable)
+            && let Ok(_turn) = tokio::time::timeout(PATIENCE, self.turn.lock()).await
+            && self.ask_list(session) == Err(SessionError::Unavailable)
+            && let Err(error) = self.refresh().await
+        {
+            tracing::error!(%error, "revocations cannot be followed");
+        }
+        self.ask_list(session)
+    }
+
+    fn ask_list(&self, session: &SessionData) -> Result<(), SessionError> {
         match self.revocations.is_revoked(&session.id, &session.user_id, session.authenticated_at) {
             Some(false) => Ok(()),
             Some(true) => Err(SessionError::Revoked),
             None => Err(SessionError::Unavailable),
+        }
+    }
+}
+
+impl Stored {
+    async fn refresh(&self) -> Result<(), store::Error> {
+        loop {
+            let asked = Instant::now();
+            let fresh = self.store.revocations_after(self.revocations.sequence(), REFRESH_BATCH).await?;
+            self.revocations.extend(&fresh);
+            if fresh.len() < REFRESH_BATCH as usize {
+                self.revocations.confirm(asked);
+                return Ok(());
+            }
         }
     }
 }
@@ -129,7 +159,10 @@ impl Sessions {
         cookies: &CookieRules,
     ) -> Self {
         let private = PrivateCookie::new(cookies.session_name(), &config.secrets);
-        Self { stored: Some(Stored { store, revocations, private }), ..Self::verifier(config, clock) }
+        Self {
+            stored: Some(Stored { store, revocations, private, turn: tokio::sync::Mutex::default() }),
+            ..Self::verifier(config, clock)
+        }
     }
 
     /// Begins a session under a fresh id, whatever the browser had before: nothing can be fixed in advance
@@ -259,16 +292,7 @@ impl Sessions {
     /// # Errors
     /// [`store::Error`]; the list is as it was then.
     pub async fn refresh_revocations(&self) -> Result<(), store::Error> {
-        let stored = self.store()?;
-        loop {
-            let asked = Instant::now();
-            let fresh = stored.store.revocations_after(stored.revocations.sequence(), REFRESH_BATCH).await?;
-            stored.revocations.extend(&fresh);
-            if fresh.len() < REFRESH_BATCH as usize {
-                stored.revocations.confirm(asked);
-                return Ok(());
-            }
-        }
+        self.store()?.refresh().await
     }
 
     /// When the longest-lived session that began at `authenticated_at` ends by itself: a revocation must last as long.

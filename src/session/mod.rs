@@ -83,7 +83,7 @@ impl Sessions {
                 Strategy::Database => stored.read_row(text, carrier, self.clock.now()).await,
                 Strategy::Jwt => {
                     let data = self.jwt.read(text, carrier, self.clock.now())?;
-                    stored.check_revoked(&data).map(|()| data)
+                    stored.check_revoked(&data).await.map(|()| data)
                 }
             };
         }

@@ -15,7 +15,7 @@ const OWN_FOLDER: &str = "data/templates";
 
 /// The template engine with the embedded templates in it.
 pub(crate) fn fairing() -> impl Fairing {
-    Template::try_custom(|engines| add_embedded(engines))
+    Template::try_custom(add_embedded)
 }
 
 /// Rocket's template engine insists on a folder. Next to a bare binary there is none, so one is made.

@@ -146,7 +146,7 @@ async fn the_corpus_of_cookie_headers() {
                     assert!(matches!(status, 401 | 431), "{strategy} {id}: {status} {body}");
                 }
                 "victim_or_none" => {
-                    assert!(status == 401 || body == "victim@example.com", "{strategy} {id}: {body}")
+                    assert!(status == 401 || body == "victim@example.com", "{strategy} {id}: {body}");
                 }
                 _ => assert!(status < 500, "{strategy} {id}"),
             }

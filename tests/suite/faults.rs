@@ -187,3 +187,18 @@ async fn a_sign_out_that_could_not_be_stored_says_so() {
         assert_eq!(ada.me().await.0, 200, "{strategy}: still signed in, as the answer said");
     }
 }
+
+/// With JWTs the store is not asked per request; but without it for long, "not revoked" is no longer known.
+#[rocket::async_test]
+async fn a_token_is_not_believed_for_long_without_the_store() {
+    let app = App::new("jwt").await;
+    let mut ada = app.browser().enter("ada@example.com").await;
+    app.store.fail_after(0);
+    assert_eq!(ada.me().await.0, 200, "a moment without the store is bridged");
+    rocket::tokio::time::sleep(countersign::session::STALE_AFTER + countersign::session::REFRESH_EVERY).await;
+    let answer = ada.get("/me").await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.headers("set-cookie").is_empty());
+    app.store.recover();
+    assert_eq!(ada.me().await.0, 200, "asked at once when it is back");
+}
