@@ -80,13 +80,16 @@ async fn create(request: &Request<'_>, auth: &Auth, form: &CheckedForm) -> Resul
     sign_in.sign_up(sign_up, auth.clock.now()).await
 }
 
-/// The same for a free and a taken address: go and sign in.
+/// The same for a free and a taken address: go and sign in, or to the application's own page for newcomers.
 fn next_step(auth: &Auth, form: &CheckedForm, callback_url: &str) -> Answer {
-    let url = format!(
-        "{}?notice=signed_up&callbackUrl={}",
-        auth.config.url.base("signin"),
-        encode_component(callback_url)
-    );
+    let wanted = encode_component(callback_url);
+    let url = match &auth.config.pages.new_user {
+        Some(own) => {
+            let mark = if own.contains('?') { '&' } else { '?' };
+            format!("{}{own}{mark}callbackUrl={wanted}", auth.config.url.origin)
+        }
+        None => format!("{}?notice=signed_up&callbackUrl={wanted}", auth.config.url.base("signin")),
+    };
     if form.is_json() || form.is_script() {
         Answer::script_redirect(Status::Ok, &url)
     } else {

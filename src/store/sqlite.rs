@@ -9,7 +9,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use rocket::async_trait;
-use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -40,17 +39,6 @@ pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
     timeout: Duration,
-}
-
-fn migrator() -> Migrator {
-    let mut migrator = sqlx::migrate!("migrations/sqlite");
-    // A host that uses sqlx too has `_sqlx_migrations` for itself.
-    migrator.dangerous_set_table_name("_countersign_migrations");
-    migrator
-}
-
-fn newest_migration() -> i64 {
-    migrator().iter().map(|migration| migration.version).max().unwrap_or_default()
 }
 
 impl SqliteStore {
@@ -341,7 +329,7 @@ impl Attempts for SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn migrate(&self) -> Result<(), Error> {
-        file::migrate(&self.writer, &migrator(), newest_migration()).await
+        file::migrate(&self.writer).await
     }
 
     async fn check_schema(&self) -> Result<(), Error> {
@@ -352,7 +340,7 @@ impl Store for SqliteStore {
             Err(sqlx::Error::Database(_)) => None,
             Err(error) => return Err(error.into()),
         };
-        errors::compare_versions(found, newest_migration())
+        errors::compare_versions(found, file::newest_migration())
     }
 
     async fn ping(&self) -> Result<(), Error> {

@@ -185,3 +185,23 @@ async fn the_page_carries_the_session() {
     let page = ada.visit("/api/auth/signin").await;
     assert_eq!(embedded(&page), ada.get("/api/auth/session").await.json());
 }
+
+#[rocket::async_test]
+async fn an_application_has_its_own_pages() {
+    let toml = "[default.auth.pages]\nsign_in = \"/own/in\"\nsign_out = \"/own/out\"\nerror = \"/own/error\"\n\
+                verify_request = \"/own/mail\"\nnew_user = \"/own/welcome\"\n";
+    let app = Setup::new("jwt").toml(toml).start().await;
+    let home = "http://localhost:8000";
+    for (path, location) in [
+        ("/api/auth/signin?callbackUrl=/a", "/own/in?callbackUrl=http%3A%2F%2Flocalhost%3A8000%2Fa"),
+        ("/api/auth/signout", "/own/out"),
+        ("/api/auth/error?error=AccessDenied", "/own/error?error=AccessDenied"),
+        ("/api/auth/verify-request", "/own/mail"),
+        ("/page", "/own/in?callbackUrl=http%3A%2F%2Flocalhost%3A8000%2Fpage"),
+    ] {
+        assert_eq!(app.browser().visit(path).await.location(), format!("{home}{location}"), "{path}");
+    }
+    let made = app.browser().sign_up("ada@example.com").await;
+    let expected = format!("{home}/own/welcome?callbackUrl=http%3A%2F%2Flocalhost%3A8000");
+    assert_eq!(made.json()["url"], expected.as_str());
+}
