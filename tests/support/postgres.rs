@@ -21,11 +21,22 @@ pub(crate) async fn fresh_database() -> Option<String> {
     let server = SERVER.get_or_init(start).as_ref()?;
     let name = format!("test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst));
     let options: sqlx::postgres::PgConnectOptions = format!("{server}/postgres").parse().unwrap();
-    let mut connection = options.connect().await.unwrap();
+    let mut connection = connect(&options).await;
     let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
     sqlx::raw_sql(create).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     Some(format!("{server}/{name}"))
+}
+
+/// A server that has just been started listens before it answers.
+async fn connect(options: &sqlx::postgres::PgConnectOptions) -> sqlx::PgConnection {
+    for _ in 0..300 {
+        match options.connect().await {
+            Ok(connection) => return connection,
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
+        }
+    }
+    options.connect().await.unwrap()
 }
 
 fn start() -> Option<String> {

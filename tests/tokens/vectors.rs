@@ -109,7 +109,7 @@ fn what_is_recommended_is_what_we_do() {
         }
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(accepted >= 150 && rejected >= 310, "{accepted} accepted, {rejected} rejected");
+    assert!(accepted >= 150 && rejected >= 300, "{accepted} accepted, {rejected} rejected");
     assert!(otherwise.values().all(|times| *times > 0), "{otherwise:?}");
 }
 
