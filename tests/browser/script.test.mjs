@@ -92,6 +92,27 @@ describe("the client script", { skip: leftOut }, () => {
     await context.close();
   });
 
+  for (const [how, options] of [["on an interval", { refetchInterval: 1, refetchOnFocus: false }], ["on focus", {}]]) {
+    test(`a sign-out elsewhere is noticed ${how}`, async () => {
+      const context = await browser.newContext();
+      const page = await context.newPage();
+      await enter(page, origin, `again-${how.replaceAll(" ", "-")}@example.com`);
+      await page.evaluate(async ([client, wishes]) => {
+        const { subscribe } = await import(client);
+        globalThis.seen = [];
+        subscribe(({ status }) => globalThis.seen.push(status), wishes);
+      }, ["/api/auth/assets/countersign.js", options]);
+      // Not by this script and not in a tab: nobody tells the page.
+      const { csrfToken } = await (await context.request.get(`${origin}/api/auth/csrf`)).json();
+      const answer = await context.request.post(`${origin}/api/auth/signout`, { form: { csrfToken, json: "true" } });
+      assert.equal(answer.status(), 200);
+      if (how === "on focus") await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+      await page.waitForFunction(() => globalThis.seen.at(-1) === "unauthenticated");
+      assert.deepEqual(await page.evaluate(() => globalThis.seen), ["authenticated", "unauthenticated"]);
+      await context.close();
+    });
+  }
+
   test("the functions of the module", async () => {
     const context = await browser.newContext();
     const page = await context.newPage();
