@@ -8,6 +8,7 @@
 
 use rocket::fairing::{Fairing, Info, Kind};
 use rocket::http::Header;
+use rocket::http::uri::Origin;
 use rocket::{Request, Response};
 
 use crate::guards::{Auth, Outbox, has_asked};
@@ -54,7 +55,7 @@ pub(crate) fn finish(request: &Request<'_>, response: &mut Response<'_>) {
             response.adjoin_header(Header::new("Set-Cookie", cookie.header().to_owned()));
         }
     }
-    let own = is_below(request.uri().path().as_str(), &auth.config.url.base_path);
+    let own = is_below(request.uri(), &auth.config.url.base_path);
     let is_asset =
         own && response.headers().get_one("Cache-Control").is_some_and(|v| v.starts_with("public"));
     if has_asked(request) || sets_cookies || (own && !is_asset) {
@@ -67,8 +68,11 @@ pub(crate) fn finish(request: &Request<'_>, response: &mut Response<'_>) {
     }
 }
 
-fn is_below(path: &str, base: &str) -> bool {
-    path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+/// Segment by segment, as Rocket routes: `//api//auth/csrf` is `/api/auth/csrf`.
+fn is_below(uri: &Origin<'_>, base: &str) -> bool {
+    let mut segments = uri.path().raw_segments().filter(|segment| !segment.is_empty());
+    let mut own = base.split('/').filter(|segment| !segment.is_empty());
+    own.all(|segment| segments.next().is_some_and(|found| found == segment))
 }
 
 /// A header that the application set itself is left as it is.

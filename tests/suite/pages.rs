@@ -49,10 +49,15 @@ async fn password_fields_help_password_managers() {
 async fn every_answer_carries_the_security_headers() {
     for (url, secure) in [("http://localhost:8000", false), ("https://app.example.com", true)] {
         let app = Setup::new("jwt").toml(&format!("[default.auth]\nurl = \"{url}\"\n")).start().await;
-        for path in
+        let mut paths =
             ["signin", "session", "csrf", "error?error=Configuration", "nope", "account", "assets/none"]
-        {
-            let answer = app.browser().visit(&format!("/api/auth/{path}")).await;
+                .map(|path| format!("/api/auth/{path}"))
+                .to_vec();
+        // The same routes by another spelling.
+        paths.extend(["/api//auth/csrf", "/api/auth//csrf", "/api/auth/csrf/"].map(str::to_owned));
+        for path in paths {
+            let answer = app.browser().visit(&path).await;
+            assert!(answer.header("cache-control").unwrap().contains("no-store"), "{path}");
             let policy = answer.header("content-security-policy").unwrap();
             assert!(
                 policy.contains("frame-ancestors 'none'") && policy.contains("default-src 'none'"),
