@@ -77,7 +77,7 @@ impl Codec {
     /// Mints a token with these claims, issued and expiring at these moments, under a fresh `jti`.
     ///
     /// # Errors
-    /// [`MintError`] when there are no random bytes.
+    /// [`MintError`] when there are no random bytes, and [`MintError::TooLarge`] rather than a token that would not be read.
     pub fn mint(
         &self,
         claims: &Claims,
@@ -88,12 +88,13 @@ impl Codec {
         claims.set("iat", issued_at.0);
         claims.set("exp", expires_at.0);
         claims.set("jti", uuid_v4()?);
-        match self.mint {
+        let token = match self.mint {
             Format::NextAuthV3 => self.v3.mint(&claims),
             Format::NextAuthV3Encrypted => self.v3_encrypted.mint(&claims),
             Format::NextAuthV4 => self.v4.mint(&claims),
             Format::AuthJsV5 => self.v5.mint(&claims),
-        }
+        }?;
+        if token.len() > MAX_TOKEN { Err(MintError::TooLarge) } else { Ok(token) }
     }
 
     /// Verifies a session token: as [`Codec::decode`], and it must name somebody and an end.

@@ -99,6 +99,9 @@ pub enum MintError {
     /// The claims cannot be written.
     #[error("the token could not be written")]
     Encode,
+    /// The claims make a token longer than any that is read.
+    #[error("the claims are too large for a token")]
+    TooLarge,
 }
 
 /// Why a token was refused.

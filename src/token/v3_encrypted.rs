@@ -27,6 +27,9 @@ impl V3Encrypted {
 
     pub(super) fn mint(&self, claims: &Claims) -> Result<String, MintError> {
         let inner = self.inner.mint(claims)?;
+        if inner.len() > INFLATE_LIMIT {
+            return Err(MintError::TooLarge);
+        }
         self.outer.seal(HEADER, &compress_to_vec(inner.as_bytes(), 6))
     }
 

@@ -1,7 +1,7 @@
 //! What holds for every token.
 
 use countersign::clock::Timestamp;
-use countersign::token::Claims;
+use countersign::token::{Claims, MintError};
 use proptest::prelude::*;
 
 use crate::{ALL, codec};
@@ -52,5 +52,23 @@ proptest! {
             prop_assert!(codec.decode(&text, NOW).is_err());
             prop_assert!(codec.decode(&parts.join("."), NOW).is_err());
         }
+    }
+}
+
+/// No token is handed out that would be refused a moment later: too long as it is, or once it is inflated.
+#[test]
+fn what_is_minted_is_never_too_large_to_be_read() {
+    for format in ALL {
+        let codec = codec(format, &[SECRET], true, 100_000);
+        let mut outcomes = std::collections::BTreeSet::new();
+        for length in [100, 5_000, 11_000, 12_500, 17_000, 40_000, 60_000, 200_000] {
+            let minted = codec.mint(&claims(&"a".repeat(length), 1), NOW, NOW.plus(1000));
+            outcomes.insert(minted.is_ok());
+            match minted {
+                Ok(token) => assert!(codec.verify(&token, NOW).is_ok(), "{format:?} {length}"),
+                Err(error) => assert_eq!(error, MintError::TooLarge, "{format:?} {length}"),
+            }
+        }
+        assert_eq!(outcomes.len(), 2, "{format:?}: both happen");
     }
 }
