@@ -39,15 +39,23 @@ fn is_ours(exchange: &Value) -> bool {
     !other.iter().any(|part| path.contains(part)) && exchange["response"]["status"].is_u64()
 }
 
-/// The part of the recording that concerns what both sides have: up to the first provider that only it has.
-fn comparable(name: &str) -> Vec<Value> {
+/// Both recorded applications that both sides have: with the package's own pages, up to the first provider that only
+/// the recording has, and with the host's pages.
+fn comparable(name: &str) -> [Vec<Value>; 2] {
     let transcripts = data::read("vectors", "http-transcripts.json");
     let all = transcripts[name].as_array().unwrap();
-    let end = all.iter().position(|exchange| {
-        exchange["label"].as_str().is_some_and(|label| label.starts_with("email, no address"))
-    });
-    all[..end.unwrap_or(all.len())].iter().filter(|exchange| is_ours(exchange)).cloned().collect()
+    let label = |exchange: &Value| exchange["label"].as_str().unwrap_or_default().to_owned();
+    let end = all.iter().position(|exchange| label(exchange).starts_with("email, no address")).unwrap();
+    let pages = |exchange: &&Value| label(exchange).starts_with("custom pages: ");
+    [
+        all[..end].iter().filter(|exchange| is_ours(exchange)).cloned().collect(),
+        all[end..].iter().filter(pages).filter(|exchange| is_ours(exchange)).cloned().collect(),
+    ]
 }
+
+/// The pages of the recorded application that has its own.
+const PAGES: &str = "[default.auth.pages]\nsign_in = \"/login\"\nsign_out = \"/logout\"\nerror = \"/oops\"\n\
+                     verify_request = \"/sent\"\nnew_user = \"/welcome\"\n";
 
 /// A value of the recording as our service knows it: its host, its user, its password.
 fn ours(value: &str) -> String {
@@ -118,7 +126,12 @@ async fn replay(browser: &mut Browser<'_>, exchange: &Value) -> Answer {
 
 /// What is compared: status, target, the JSON's shape, and which kinds of cookies are set.
 fn summary(status: u64, location: Option<&str>, body: &str, cookies: &[String]) -> String {
-    let mask = |text: &str| text.replace("http://localhost:8000", "http://HOST");
+    let mask = |text: &str| {
+        let text = text.replace("http://localhost:8000", "http://HOST");
+        let text = text.replace("http%3A%2F%2Flocalhost%3A8000", "http%3A%2F%2FHOST");
+        // A target on the same host may be written without it.
+        if text.starts_with('/') { format!("http://HOST{text}") } else { text }
+    };
     let shape = match serde_json::from_str::<Value>(body) {
         Ok(Value::Object(object)) if object.contains_key("url") => {
             mask(object["url"].as_str().unwrap_or("?"))
@@ -158,24 +171,29 @@ fn theirs(exchange: &Value) -> String {
 }
 
 async fn differences(name: &str, format: &str, strategy: &str) -> Vec<(String, String, String)> {
-    let setup = Setup::new(strategy).toml(&format!("[default.auth.jwt]\nformat = \"{format}\"\n"));
-    let app = setup.start().await;
-    assert_eq!(app.browser().sign_up("kim@example.com").await.status, 200);
-    let mut browser = app.browser();
     let mut differences = Vec::new();
-    for exchange in comparable(name) {
-        let answer = replay(&mut browser, &exchange).await;
-        let cookies: Vec<String> = answer.headers("set-cookie").into_iter().map(str::to_owned).collect();
-        let location = answer.header("location");
-        let is_json = answer.header("content-type").is_some_and(|kind| kind.starts_with("application/json"));
-        let body = if is_json { answer.body.as_str() } else { "" };
-        let own = summary(answer.status.into(), location, body, &cookies);
-        let other = theirs(&exchange);
-        if own != other {
-            differences.push((exchange["label"].as_str().unwrap().to_owned(), other, own));
+    for (exchanges, pages) in comparable(name).into_iter().zip(["", PAGES]) {
+        assert!(exchanges.len() > 5, "{name}: the recording is shorter than it was");
+        let toml = format!("[default.auth.jwt]\nformat = \"{format}\"\n{pages}");
+        let app = Setup::new(strategy).toml(&toml).start().await;
+        assert_eq!(app.browser().sign_up("kim@example.com").await.status, 200);
+        let mut browser = app.browser();
+        for exchange in exchanges {
+            let answer = replay(&mut browser, &exchange).await;
+            let (own, other) = (ours_of(&answer), theirs(&exchange));
+            if own != other {
+                differences.push((exchange["label"].as_str().unwrap().to_owned(), other, own));
+            }
         }
     }
     differences
+}
+
+fn ours_of(answer: &Answer) -> String {
+    let cookies: Vec<String> = answer.headers("set-cookie").into_iter().map(str::to_owned).collect();
+    let is_json = answer.header("content-type").is_some_and(|kind| kind.starts_with("application/json"));
+    let body = if is_json { answer.body.as_str() } else { "" };
+    summary(answer.status.into(), answer.header("location"), body, &cookies)
 }
 
 #[rocket::async_test]
