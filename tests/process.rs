@@ -298,9 +298,9 @@ fn nothing_secret_is_logged() {
     }
 }
 
-/// One cookie, two programs: the second has the secret and no database.
+/// One cookie, three programs: the others have the secret and no database, and one of them no Rocket.
 #[test]
-fn a_resource_server_reads_the_services_cookie() {
+fn other_programs_read_the_services_cookie() {
     let folder = TempDir::new().unwrap();
     let mut variables = vec![("COUNTERSIGN_SECRET", SECRET)];
     variables.extend(CHEAP);
@@ -309,12 +309,29 @@ fn a_resource_server_reads_the_services_cookie() {
     let programs = Path::new(env!("CARGO_BIN_EXE_countersign")).parent().unwrap();
     // `tests/run` builds one without the default features: guards and tokens alone.
     let lean = programs.join("resource_server_lean");
-    let program = if lean.exists() { lean } else { programs.join("examples/resource_server") };
+    let rocket = if lean.exists() { lean } else { programs.join("examples/resource_server") };
+    for program in [rocket, programs.join("examples/axum_guard")] {
+        let other = other_program(&program, folder.path());
+        assert!(other.get("/claims", "").starts_with("HTTP/1.1 401"));
+        let answer = other.get("/claims", &format!("Cookie: theme=dark; {session}\r\n"));
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("ada@example.com"), "{answer}");
+        let token = session.split_once('=').unwrap().1;
+        let bearer = |token: &str| other.get("/claims", &format!("Authorization: Bearer {token}\r\n"));
+        let answer = bearer(token);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(bearer(&token[..token.len() - 4]).starts_with("HTTP/1.1 401"));
+    }
+}
+
+/// A program of the examples, listening.
+fn other_program(program: &Path, folder: &Path) -> Service {
     let port = free_port();
     let mut command = Command::new(program);
-    command.current_dir(folder.path()).env_clear().env("COUNTERSIGN_SECRET", SECRET);
-    command.env("ROCKET_PORT", port.to_string()).env("ROCKET_LOG_LEVEL", "off");
-    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    command.current_dir(folder).env_clear().env("COUNTERSIGN_SECRET", SECRET);
+    command.env("ROCKET_PORT", port.to_string()).env("PORT", port.to_string()).env("ROCKET_LOG_LEVEL", "off");
+    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let child =
+        child.unwrap_or_else(|error| panic!("{} (`cargo build --examples`): {error}", program.display()));
     let other = Service { child, port };
     for _ in 0..500 {
         if TcpStream::connect(("127.0.0.1", port)).is_ok() {
@@ -322,12 +339,7 @@ fn a_resource_server_reads_the_services_cookie() {
         }
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    assert!(other.get("/claims", "").starts_with("HTTP/1.1 401"));
-    let answer = other.get("/claims", &format!("Cookie: {session}\r\n"));
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("ada@example.com"), "{answer}");
-    let token = session.split_once('=').unwrap().1;
-    let answer = other.get("/claims", &format!("Authorization: Bearer {token}\r\n"));
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    other
 }
 
 /// Bytes no well-behaved client sends: an answer, never a 5xx, and the service lives.
