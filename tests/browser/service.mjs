@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
-const program = process.env.COUNTERSIGN_BIN ?? fileURLToPath(new URL("../../target/debug/countersign", import.meta.url));
+export const program = process.env.COUNTERSIGN_BIN ?? fileURLToPath(new URL("../../target/debug/countersign", import.meta.url));
 const browserPath = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
 /** Why the browser tests are left out, or false. In CI nothing is left out. */
@@ -20,7 +20,7 @@ export const leftOut = (() => {
   return missing;
 })();
 
-const freePort = () => new Promise((resolve, reject) => {
+export const freePort = () => new Promise((resolve, reject) => {
   const server = createServer().on("error", reject);
   server.listen(0, "127.0.0.1", () => {
     const { port } = server.address();
