@@ -8,7 +8,6 @@
 //! service does (byte-exact names, chunks put together, differing twins refused).
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -16,7 +15,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use countersign::clock::Timestamp;
+use countersign::clock::{Clock as _, SystemClock, Timestamp};
 use countersign::secret::{Secret, SecretRing};
 use countersign::session::{CookieHeader, Found};
 use countersign::token::{Claims, Codec, CodecOptions, Format, session_cookie_name};
@@ -65,13 +64,8 @@ impl FromRequestParts<Arc<Verifier>> for SignedIn {
             let body = Json(serde_json::json!({ "status": 401, "code": "session_missing" }));
             (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], body).into_response()
         };
-        verifier.claims(&parts.headers, now()).map(Self).ok_or_else(refused)
+        verifier.claims(&parts.headers, SystemClock.now()).map(Self).ok_or_else(refused)
     }
-}
-
-fn now() -> Timestamp {
-    let elapsed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX))
 }
 
 async fn claims(SignedIn(claims): SignedIn) -> Json<Claims> {
