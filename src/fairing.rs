@@ -10,6 +10,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::guards::Auth;
 #[cfg(feature = "server")]
+use crate::readiness::LastAnswer;
+#[cfg(feature = "server")]
 use crate::server;
 #[cfg(feature = "server")]
 use crate::signin::{Hooks, NoHooks};
@@ -115,7 +117,7 @@ impl Countersign {
                 store: self.store.clone(),
             };
             return match server::start(config, parts).await {
-                Ok(started) => Ok(server::mount(rocket, started)),
+                Ok(started) => Ok(server::mount(rocket, started).manage(LastAnswer::default())),
                 Err(error) => {
                     rocket::error!("Countersign cannot start: {error}");
                     Err(rocket)
@@ -152,7 +154,7 @@ impl Fairing for Countersign {
 
     async fn on_shutdown(&self, rocket: &Rocket<Orbit>) {
         #[cfg(feature = "server")]
-        server::shut_down(rocket).await;
+        server::shut_down(rocket);
         #[cfg(not(feature = "server"))]
         let _ = rocket;
     }

@@ -75,6 +75,8 @@ pub mod pages;
 #[cfg(feature = "server")]
 pub mod providers;
 #[cfg(feature = "server")]
+mod readiness;
+#[cfg(feature = "server")]
 mod routes;
 pub mod secret;
 #[cfg(feature = "server")]
@@ -95,6 +97,9 @@ pub use guards::{CsrfForm, CsrfJson, CsrfToken, OptionalSession, OptionalToken, 
 #[cfg(feature = "server")]
 #[doc(inline)]
 pub use pages::PageContext;
+#[cfg(feature = "server")]
+#[doc(inline)]
+pub use readiness::Readiness;
 #[cfg(feature = "server")]
 #[doc(inline)]
 pub use routes::error_catchers;

@@ -1,10 +1,11 @@
 //! Putting the service together, and what goes on in the background.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rocket::tokio::{self, task::JoinHandle};
-use rocket::{Build, Orbit, Rocket};
+use rocket::{Build, Ignite, Orbit, Rocket};
 
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, CredentialsConfig};
@@ -62,6 +63,18 @@ pub(crate) struct Background {
     revocations: Arc<RevocationList>,
     clock: Arc<dyn Clock>,
     tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
+    stopping: AtomicBool,
+}
+
+impl Background {
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    /// Whether the process was told to stop: it answers what has begun, and wants nothing new.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
 }
 
 /// Opens the database a configuration names, making the folder of an embedded one.
@@ -112,7 +125,8 @@ pub(crate) async fn start(config: Config, parts: Parts) -> Result<Started, Start
         config,
     };
     let tasks = std::sync::Mutex::default();
-    let background = Background { store, sessions, revocations, clock, tasks };
+    let background =
+        Background { store, sessions, revocations, clock, tasks, stopping: AtomicBool::new(false) };
     Ok(Started { auth, pages, background })
 }
 
@@ -160,16 +174,24 @@ pub(crate) fn spawn_background(rocket: &Rocket<Orbit>) {
     }
 }
 
-/// Stops the background and closes the store.
-pub(crate) async fn shut_down(rocket: &Rocket<Orbit>) {
+/// Turns readiness and stops the background. The store stays open: requests that have begun still need it.
+pub(crate) fn shut_down(rocket: &Rocket<Orbit>) {
     let Some(background) = rocket.state::<Background>() else {
         return;
     };
+    background.stopping.store(true, Ordering::Relaxed);
     let tasks = background.tasks.lock().map(|mut tasks| std::mem::take(&mut *tasks)).unwrap_or_default();
     for task in tasks {
         task.abort();
     }
-    background.store.close().await;
+}
+
+/// Closes the store of a rocket that has landed, waiting for what it is still writing. A program that ends without
+/// loses nothing that was answered; an embedded database is left tidier.
+pub async fn close(rocket: &Rocket<Ignite>) {
+    if let Some(background) = rocket.state::<Background>() {
+        background.store.close().await;
+    }
 }
 
 /// Learns what other processes revoked. A store that is down is asked again and again: the list goes stale meanwhile,

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules from the ground up: each may use those before it.
-const LAYERS: [&str; 16] = [
+const LAYERS: [&str; 17] = [
     "clock",
     "secret",
     "token",
@@ -21,6 +21,7 @@ const LAYERS: [&str; 16] = [
     "routes",
     "answers",
     "server",
+    "readiness",
     "fairing",
     "lib",
 ];

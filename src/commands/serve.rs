@@ -13,7 +13,10 @@ pub(super) async fn run() -> ExitCode {
         return fail(&problem);
     }
     match site::rocket(site::figment()).launch().await {
-        Ok(_) => ExitCode::SUCCESS,
+        Ok(landed) => {
+            countersign::server::close(&landed).await;
+            ExitCode::SUCCESS
+        }
         Err(error) => fail(&explain(error.kind())),
     }
 }

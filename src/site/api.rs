@@ -1,7 +1,8 @@
 //! The API routes of the contract.
 
-use countersign::{Session, Token};
+use countersign::{Readiness, Session, Token};
 use rocket::get;
+use rocket::http::Status;
 use rocket::serde::json::{Json, Value, json};
 
 /// The session as JSON; 401 before this runs when nobody is signed in.
@@ -23,4 +24,10 @@ pub(crate) fn get_token_example(token: Token) -> Json<Value> {
 #[get("/healthz")]
 pub(crate) fn healthz() -> Json<Value> {
     Json(json!({ "status": "ok" }))
+}
+
+/// Whether the process can do its work now: the store answers and has this program's schema, and nobody told it to stop.
+#[get("/readyz")]
+pub(crate) fn readyz(readiness: Readiness) -> (Status, Json<Value>) {
+    (readiness.status(), Json(json!({ "status": readiness.as_str() })))
 }

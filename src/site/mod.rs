@@ -32,6 +32,7 @@ pub(crate) fn rocket(figment: Figment) -> Rocket<Build> {
                 api::get_session_example,
                 api::get_token_example,
                 api::healthz,
+                api::readyz,
             ],
         )
         .register("/", countersign::error_catchers())

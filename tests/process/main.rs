@@ -2,143 +2,24 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+mod crash;
+mod instances;
+mod operations;
+mod service;
+
+#[path = "../support/postgres.rs"]
+mod postgres;
+
+use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-const SECRET: &str = "process-secret-0123456789-abcdefghijklmnopq";
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// The program in a folder of its own, with no configuration but what is given.
-fn program(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
-    command.args(arguments).current_dir(folder).env_clear();
-    command.env("ROCKET_LOG_LEVEL", "critical").envs(variables.iter().copied());
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-fn run(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
-    program(folder, arguments, variables).output().unwrap()
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
-}
-
-/// A service that listens.
-struct Service {
-    child: Child,
-    port: u16,
-}
-
-impl Service {
-    fn start(folder: &Path, variables: &[(&str, &str)]) -> Self {
-        let port = free_port();
-        let text = port.to_string();
-        let mut all = vec![("ROCKET_PORT", text.as_str())];
-        all.extend(variables);
-        let mut service = Self { child: program(folder, &["serve"], &all).spawn().unwrap(), port };
-        let mut lines = BufReader::new(service.child.stdout.take().unwrap()).lines();
-        let ready =
-            lines.find_map(|line| line.ok().filter(|line| line.contains("Countersign is ready: open http")));
-        assert!(ready.is_some(), "the service did not start");
-        // Rocket panics when it cannot print: what it says must be read to the end.
-        std::thread::spawn(move || lines.for_each(drop));
-        let errors = service.child.stderr.take().unwrap();
-        std::thread::spawn(move || BufReader::new(errors).lines().for_each(drop));
-        // The line is printed as the listener starts; the socket is there a moment later.
-        for _ in 0..100 {
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return service;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
-        panic!("nobody listens on {port}");
-    }
-
-    /// Sends bytes and reads everything that comes back.
-    fn exchange(&self, request: &[u8]) -> String {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        // A server may close before everything was sent, and may wait for more than is sent: neither hangs the test.
-        stream.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
-        stream.write_all(request).ok();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).ok();
-        String::from_utf8_lossy(&answer).into_owned()
-    }
-
-    fn get(&self, path: &str, headers: &str) -> String {
-        self.exchange(
-            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n")
-                .as_bytes(),
-        )
-    }
-
-    fn post(&self, path: &str, cookies: &str, body: &str) -> String {
-        let length = body.len();
-        let kind = "application/x-www-form-urlencoded";
-        self.exchange(
-            format!(
-                "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: {cookies}\r\n\
-                 Content-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}"
-            )
-            .as_bytes(),
-        )
-    }
-
-    fn signal(&mut self, name: &str) -> std::process::ExitStatus {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
-        self.child.wait().unwrap()
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
-/// The cookies an answer sets, as one `Cookie` header's value.
-fn cookies(answer: &str) -> String {
-    let set = answer.lines().filter_map(|line| {
-        let (name, value) = line.split_once(": ")?;
-        name.eq_ignore_ascii_case("set-cookie")
-            .then(|| value.split(';').next().unwrap_or_default().to_owned())
-    });
-    set.collect::<Vec<_>>().join("; ")
-}
-
-fn csrf(answer: &str) -> String {
-    answer.split("\"csrfToken\":\"").nth(1).unwrap().chars().take(64).collect()
-}
-
-/// Makes an account and signs in over real sockets; the session cookie as it was sent.
-fn sign_in(service: &Service) -> String {
-    let first = service.get("/api/auth/csrf", "");
-    let (jar, token) = (cookies(&first), csrf(&first));
-    let person = "email=ada%40example.com&password=correct+horse+battery&json=true";
-    let made = service.post("/api/auth/signup", &jar, &format!("csrfToken={token}&{person}"));
-    assert!(made.starts_with("HTTP/1.1 200"), "{made}");
-    let entered =
-        service.post("/api/auth/callback/credentials", &jar, &format!("csrfToken={token}&{person}"));
-    assert!(entered.starts_with("HTTP/1.1 200"), "{entered}");
-    let set = cookies(&entered);
-    set.split("; ").find(|pair| pair.contains("session-token")).unwrap().to_owned()
-}
-
-const CHEAP: [(&str, &str); 2] = [
-    ("COUNTERSIGN_PROVIDERS__CREDENTIALS__ARGON2__MEMORY_KIB", "8192"),
-    ("COUNTERSIGN_PROVIDERS__CREDENTIALS__ARGON2__ITERATIONS", "1"),
-];
+use crate::service::{
+    Address, CHEAP, SECRET, Service, cookies, csrf, free_port, program, run, said, sign_in,
+};
 
 #[test]
 fn nothing_configured_it_makes_its_database_serves_and_stops_cleanly() {
@@ -274,7 +155,8 @@ fn nothing_secret_is_logged() {
         command.env("ROCKET_LOG_LEVEL", "normal");
         let file = std::fs::File::create(&log).unwrap();
         command.stdout(file.try_clone().unwrap()).stderr(file);
-        let mut service = Service { child: command.spawn().unwrap(), port: port.parse().unwrap() };
+        let mut service =
+            Service { child: command.spawn().unwrap(), address: Address { port: port.parse().unwrap() } };
         for _ in 0..500 {
             if TcpStream::connect(("127.0.0.1", service.port)).is_ok() {
                 break;
@@ -332,7 +214,7 @@ fn other_program(program: &Path, folder: &Path) -> Service {
     let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let child =
         child.unwrap_or_else(|error| panic!("{} (`cargo build --examples`): {error}", program.display()));
-    let other = Service { child, port };
+    let other = Service { child, address: Address { port } };
     for _ in 0..500 {
         if TcpStream::connect(("127.0.0.1", port)).is_ok() {
             break;
