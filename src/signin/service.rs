@@ -128,15 +128,28 @@ impl SignIn {
         let mut claims = Claims::default();
         let trigger = Trigger::SignIn { user, method: *method };
         self.hooks.jwt(&mut claims, &trigger).await.map_err(SignInError::Hook)?;
-        // The old session ends first: should the new one fail, the person is signed out, never signed in twice.
-        if let Some(old) = request.replaces {
-            self.sessions.end(old).await?;
-        }
         let device = Device {
             user_agent: request.client.user_agent.clone(),
             address: request.client.address.map(|address| address.to_string()),
         };
-        Ok(self.sessions.issue(Grant { user, method: *method, claims, device }).await?)
+        let issued = self.sessions.issue(Grant { user, method: *method, claims, device }).await?;
+        self.replace(request.replaces, &issued).await?;
+        Ok(issued)
+    }
+
+    /// Ends the session that a new one replaces. When that fails, the answer is "unknown" and the browser keeps what it
+    /// had: the old session goes on, and the new one, which nobody was given, is taken back if the store lets us.
+    async fn replace(&self, old: Option<&SessionData>, issued: &Issued) -> Result<(), store::Error> {
+        let Some(old) = old else {
+            return Ok(());
+        };
+        let ended = self.sessions.end(old).await;
+        if ended.is_err()
+            && let Err(error) = self.sessions.end(&issued.session).await
+        {
+            tracing::warn!(%error, "a session that nobody was given could not be ended");
+        }
+        ended
     }
 
     /// Ends a session for good.

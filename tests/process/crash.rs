@@ -8,21 +8,21 @@ use tempfile::TempDir;
 
 use crate::service::{Address, CHEAP, SECRET, Service, cookies, csrf};
 
-/// How often the process is killed. A bounded number by default; `COUNTERSIGN_TEST_KILLS` asks for more.
+/// How often the process is killed. `COUNTERSIGN_TEST_KILLS` asks for another number.
 fn kills() -> usize {
-    std::env::var("COUNTERSIGN_TEST_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(25)
+    std::env::var("COUNTERSIGN_TEST_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(200)
 }
 
 /// What one client was told before the process died.
 #[derive(Default)]
 struct Told {
-    signed_up: Vec<String>,
-    signed_out: Vec<String>,
-    signed_in: Vec<String>,
+    accounts: Vec<String>,
+    ended: Vec<String>,
+    open: Vec<String>,
 }
 
 /// Signs up, in and out as fast as it can, and remembers only what was answered in full.
-fn traffic(address: Address, name: &str, dead: &AtomicBool) -> Told {
+fn traffic(address: &Address, name: &str, dead: &AtomicBool) -> Told {
     let mut told = Told::default();
     for number in 0.. {
         if dead.load(Ordering::Relaxed) {
@@ -36,14 +36,14 @@ fn traffic(address: Address, name: &str, dead: &AtomicBool) -> Told {
         if post("/api/auth/signup", &jar).is_none() {
             break;
         }
-        told.signed_up.push(email.clone());
+        told.accounts.push(email.clone());
         let Some(entered) = post("/api/auth/callback/credentials", &jar) else { break };
         let set = cookies(&entered);
         let Some(session) = set.split("; ").find(|pair| pair.contains("session-token")) else { break };
         if number % 2 == 0 {
-            told.signed_in.push(session.to_owned());
+            told.open.push(session.to_owned());
         } else if post("/api/auth/signout", &format!("{jar}; {session}")).is_some() {
-            told.signed_out.push(session.to_owned());
+            told.ended.push(session.to_owned());
         }
     }
     told
@@ -69,11 +69,12 @@ fn a_killed_process_keeps_every_promise_it_answered() {
         variables.extend(CHEAP);
         let mut service = Service::start(folder.path(), &variables);
         for round in 0..kills().div_ceil(2) {
-            let (dead, address) = (Arc::new(AtomicBool::new(false)), service.address);
+            let (dead, address) = (Arc::new(AtomicBool::new(false)), service.address.clone());
             let clients: Vec<_> = (0..3)
                 .map(|client| {
-                    let (dead, name) = (Arc::clone(&dead), format!("{strategy}-{round}-{client}"));
-                    std::thread::spawn(move || traffic(address, &name, &dead))
+                    let (dead, address) = (Arc::clone(&dead), address.clone());
+                    let name = format!("{strategy}-{round}-{client}");
+                    std::thread::spawn(move || traffic(&address, &name, &dead))
                 })
                 .collect();
             // Another moment every round, spread over what a sign-up, a sign-in and a sign-out take.
@@ -96,21 +97,21 @@ fn a_killed_process_keeps_every_promise_it_answered() {
 fn check(service: &Service, told: &Told) -> usize {
     let status =
         |session: &String| service.get("/api/get-session-example", &format!("Cookie: {session}\r\n"));
-    for session in &told.signed_in {
+    for session in &told.open {
         assert!(status(session).starts_with("HTTP/1.1 200"), "a session that was answered is gone");
     }
-    for session in &told.signed_out {
+    for session in &told.ended {
         assert!(status(session).starts_with("HTTP/1.1 401"), "a sign-out that was answered is undone");
     }
     // The last one of each client: one sign-in by password shows that the account is whole.
-    if let Some(email) = told.signed_up.last() {
+    if let Some(email) = told.accounts.last() {
         let first = service.get("/api/auth/csrf", "");
         let body =
             format!("csrfToken={}&email={email}&password=correct+horse+battery&json=true", csrf(&first));
         let answer = service.post("/api/auth/callback/credentials", &cookies(&first), &body);
         assert!(answer.starts_with("HTTP/1.1 200"), "{email} was signed up: {answer}");
     }
-    told.signed_in.len() + told.signed_out.len() + told.signed_up.len()
+    told.open.len() + told.ended.len() + told.accounts.len()
 }
 
 fn integrity(folder: &TempDir) {

@@ -5,6 +5,7 @@
 mod crash;
 mod instances;
 mod operations;
+mod outage;
 mod service;
 
 #[path = "../support/postgres.rs"]

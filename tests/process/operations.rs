@@ -46,7 +46,7 @@ fn a_request_in_flight_outlives_the_signal() {
     let mut service = Service::start(folder.path(), &slow);
     let first = service.get("/api/auth/csrf", "");
     let (jar, token) = (cookies(&first), csrf(&first));
-    let address = service.address;
+    let address = service.address.clone();
     let body = format!("csrfToken={token}&email=ada%40example.com&password=correct+horse+battery&json=true");
     let sign_up = std::thread::spawn(move || address.post("/api/auth/signup", &jar, &body));
     std::thread::sleep(std::time::Duration::from_millis(150));

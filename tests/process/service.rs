@@ -43,7 +43,7 @@ impl std::ops::Deref for Service {
 }
 
 /// Where a service listens: whoever only asks needs no more.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Address {
     pub(crate) port: u16,
 }

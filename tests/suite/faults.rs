@@ -10,6 +10,7 @@ use countersign::store::{
     AttemptCount, Attempts, Created, Error, Inserted, Revocations, Sessions, Store, UserWithPassword, Users,
 };
 use rocket::async_trait;
+use rocket::http::{ContentType, Method};
 
 use crate::app::{App, STRATEGIES};
 
@@ -201,4 +202,73 @@ async fn a_token_is_not_believed_for_long_without_the_store() {
     assert!(answer.headers("set-cookie").is_empty());
     app.store.recover();
     assert_eq!(ada.me().await.0, 200, "asked at once when it is back");
+}
+
+/// Every route that people reach, with every store call of it failing in turn.
+#[rocket::async_test]
+async fn whatever_route_whatever_call_the_answer_is_unknown() {
+    let fields = |token: &str| {
+        format!(
+            "csrfToken={token}&email=ada%40example.com&password={0}&current={0}&new={0}2&name=Ada&json=true&id=00",
+            crate::browser::PASSWORD.replace(' ', "+")
+        )
+    };
+    let routes = [
+        (Method::Get, "/me"),
+        (Method::Get, "/maybe"),
+        (Method::Get, "/claims"),
+        (Method::Get, "/api/auth/session"),
+        (Method::Get, "/api/auth/signin"),
+        (Method::Get, "/api/auth/signout"),
+        (Method::Get, "/api/auth/signup"),
+        (Method::Get, "/api/auth/account"),
+        (Method::Get, "/api/auth/error"),
+        (Method::Get, "/api/auth/csrf"),
+        (Method::Get, "/api/auth/providers"),
+        (Method::Post, "/api/auth/session"),
+        (Method::Post, "/api/auth/signin/credentials"),
+        (Method::Post, "/api/auth/callback/credentials"),
+        (Method::Post, "/api/auth/signup"),
+        (Method::Post, "/api/auth/account/name"),
+        (Method::Post, "/api/auth/account/password"),
+        (Method::Post, "/api/auth/account/sessions/end"),
+        (Method::Post, "/api/auth/account/sessions/end-others"),
+        (Method::Post, "/api/auth/signout"),
+    ];
+    let mut refused = 0;
+    for strategy in STRATEGIES {
+        let app = App::new(strategy).await;
+        let mut ada = app.browser().enter("ada@example.com").await;
+        let token = ada.csrf().await;
+        for (method, path) in routes {
+            for healthy in 0..20 {
+                let before = app.store.calls();
+                app.store.fail_after(healthy);
+                let body = (method == Method::Post).then(|| (ContentType::Form, fields(&token)));
+                let mut sender = ada.clone();
+                let answer = sender.send(method, path, body).await;
+                app.store.recover();
+                let label = format!("{strategy} {method} {path}, call {healthy}: {}", answer.body);
+                if app.store.calls() - before <= usize::try_from(healthy).unwrap() {
+                    assert!(answer.status < 500, "{label}");
+                    // A sign-in that worked replaced the session.
+                    ada = sender;
+                    break;
+                }
+                // Some failures are bridged (the list of sessions, a use that is noted); none is "signed out", and none
+                // touches a cookie.
+                assert_ne!(answer.status, 401, "{label}");
+                if answer.status >= 500 {
+                    refused += 1;
+                    assert_eq!(answer.status, 503, "{label}");
+                    assert!(answer.header("retry-after").is_some(), "{label}");
+                    assert!(answer.headers("set-cookie").is_empty(), "{label}");
+                }
+                if path != "/api/auth/signout" {
+                    assert_eq!(ada.me().await.0, 200, "{label}");
+                }
+            }
+        }
+    }
+    assert!(refused > 20, "only {refused} failures were seen");
 }
