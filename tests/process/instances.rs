@@ -7,8 +7,9 @@ use tempfile::TempDir;
 use crate::postgres;
 use crate::service::{Address, CHEAP, SECRET, Service, cookies, csrf, sign_in};
 
-/// What a revocation on one instance may take to arrive at another: the interval of asking, and the asking.
-const BOUND: Duration = Duration::from_secs(2);
+/// What a revocation on one instance may take to arrive at another: usually the second between two questions to the
+/// store, and never longer than the list is believed without an answer.
+const BOUND: Duration = countersign::session::STALE_AFTER;
 
 fn start(folder: &TempDir, database: &str, strategy: &str, secret: &str) -> Service {
     let mut variables = vec![
