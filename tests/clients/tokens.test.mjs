@@ -112,4 +112,16 @@ describe("rotation", () => {
       }
     }
   });
+
+  test("v5's own list reads a token of ours until our secret leaves it", async () => {
+    const ours = "an-older-secret-of-both-sides-0123456789abc";
+    const service = await startService({ COUNTERSIGN_JWT__FORMAT: "authjs-v5", COUNTERSIGN_SECRET: ours });
+    const token = await signIn(service.origin, "authjs.session-token", "ada@example.com");
+    await service.stop();
+    const read = (list) => v5.getToken({
+      req: new Request("http://localhost/", { headers: { cookie: `authjs.session-token=${token}` } }), secret: list,
+    });
+    assert.equal((await read([secret, ours])).email, "ada@example.com");
+    assert.equal(await read([secret]).catch(() => null), null);
+  });
 });
