@@ -1,0 +1,41 @@
+//! Attempts, in PostgreSQL.
+
+use rocket::async_trait;
+
+use super::PostgresStore;
+use crate::clock::Timestamp;
+use crate::secret::TokenHash;
+use crate::store::{AttemptCount, Attempts, Error, sql};
+
+#[async_trait]
+impl Attempts for PostgresStore {
+    async fn count_attempt(
+        &self,
+        key: &TokenHash,
+        now: Timestamp,
+        window: i64,
+    ) -> Result<AttemptCount, Error> {
+        let query = sqlx::query_as::<_, (i64, i64)>(sql::attempts::COUNT_ATTEMPT)
+            .bind(key.as_bytes().as_slice())
+            .bind(now.0)
+            .bind(window);
+        let (count, ends) = self.bounded(async { Ok(query.fetch_one(&self.pool).await?) }).await?;
+        Ok(AttemptCount { count, window_ends: Timestamp(ends) })
+    }
+
+    async fn return_attempt(&self, key: &TokenHash) -> Result<(), Error> {
+        self.change(sqlx::query(sql::attempts::RETURN_ATTEMPT).bind(key.as_bytes().as_slice()))
+            .await
+            .map(drop)
+    }
+
+    async fn forget_attempts(&self, key: &TokenHash) -> Result<(), Error> {
+        self.change(sqlx::query(sql::attempts::FORGET_ATTEMPTS).bind(key.as_bytes().as_slice()))
+            .await
+            .map(drop)
+    }
+
+    async fn delete_ended_attempts(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
+        self.delete_batch(sql::attempts::DELETE_ENDED_ATTEMPTS, before, limit).await
+    }
+}

@@ -1,0 +1,128 @@
+//! PostgreSQL, for those who outgrow one machine.
+//!
+//! Every act is right under READ COMMITTED: single statements that decide by their own condition, and transactions that
+//! take their row locks in one order.
+
+mod attempts;
+mod revocations;
+mod sessions;
+mod users;
+
+use std::future::Future;
+use std::time::Duration;
+
+use rocket::async_trait;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{Postgres, Transaction};
+
+use super::{Error, OpenOptions, Store, errors, sql};
+use crate::clock::Timestamp;
+
+/// The store of many instances.
+#[derive(Debug)]
+pub struct PostgresStore {
+    pool: PgPool,
+    timeout: Duration,
+}
+
+fn migrator() -> Migrator {
+    let mut migrator = sqlx::migrate!("migrations/postgres");
+    // A host that uses sqlx too has `_sqlx_migrations` for itself.
+    migrator.dangerous_set_table_name("_countersign_migrations");
+    migrator
+}
+
+fn newest_migration() -> i64 {
+    migrator().iter().map(|migration| migration.version).max().unwrap_or_default()
+}
+
+impl PostgresStore {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] in one sentence that names host and database, never the password.
+    pub async fn open(url: &str, options: &OpenOptions) -> Result<Self, Error> {
+        let connect: PgConnectOptions =
+            url.parse().map_err(|_| Error::Unavailable("database_url is no URL of PostgreSQL".to_owned()))?;
+        let place =
+            format!("{}:{}/{}", connect.get_host(), connect.get_port(), connect.get_database().unwrap_or(""));
+        // The server gives up together with us, and does not go on for nobody.
+        let milliseconds = options.timeout.as_millis().to_string();
+        let connect = connect.options([("statement_timeout", milliseconds.as_str())]);
+        let pool = PgPoolOptions::new()
+            .max_connections(options.max_connections)
+            .acquire_timeout(options.timeout)
+            .connect_with(connect)
+            .await
+            .map_err(|error| {
+                Error::Unavailable(format!("PostgreSQL at {place} cannot be reached: {}", Error::from(error)))
+            })?;
+        Ok(Self { pool, timeout: options.timeout })
+    }
+
+    /// Ends within the time-out, one way or the other.
+    async fn bounded<T>(&self, work: impl Future<Output = Result<T, Error>> + Send) -> Result<T, Error> {
+        let late = |_| Error::Unavailable("no answer in time".to_owned());
+        tokio::time::timeout(self.timeout, work).await.map_err(late)?
+    }
+
+    /// A transaction.
+    async fn begin(&self) -> Result<Transaction<'static, Postgres>, Error> {
+        Ok(self.pool.begin().await?)
+    }
+
+    /// A statement about one key. Whether it changed anything.
+    async fn change(
+        &self,
+        query: sqlx::query::Query<'_, Postgres, sqlx::postgres::PgArguments>,
+    ) -> Result<bool, Error> {
+        self.bounded(async { Ok(query.execute(&self.pool).await?.rows_affected() > 0) }).await
+    }
+
+    /// A bounded batch of deletions. How many rows went.
+    async fn delete_batch(
+        &self,
+        statement: &'static str,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<u64, Error> {
+        let query = sqlx::query(statement).bind(before.0).bind(i64::from(limit));
+        self.bounded(async { Ok(query.execute(&self.pool).await?.rows_affected()) }).await
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn migrate(&self) -> Result<(), Error> {
+        let outcome = migrator().run(&self.pool).await;
+        outcome.map_err(|error| errors::migration(error, newest_migration()))
+    }
+
+    async fn check_schema(&self) -> Result<(), Error> {
+        let query = sqlx::query_scalar::<_, Option<i64>>(sql::SCHEMA_VERSION);
+        let found = match self.bounded(async { Ok(query.fetch_one(&self.pool).await) }).await? {
+            Ok(found) => found,
+            // No such table: nothing was ever migrated.
+            Err(sqlx::Error::Database(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        errors::compare_versions(found, newest_migration())
+    }
+
+    async fn ping(&self) -> Result<(), Error> {
+        self.bounded(async { Ok(sqlx::query(sql::PING).execute(&self.pool).await.map(drop)?) }).await
+    }
+
+    async fn prepare_all(&self) -> Result<(), Error> {
+        use sqlx::{Executor as _, SqlSafeStr as _};
+        for statement in sql::all().chain([sessions::INSERT_SESSION, revocations::REVOKE]) {
+            self.pool.prepare(statement.into_sql_str()).await?;
+        }
+        Ok(())
+    }
+
+    async fn close(&self) {
+        self.pool.close().await;
+    }
+}

@@ -1,0 +1,26 @@
+//! The contract about revocations.
+
+use rocket::async_trait;
+
+use super::Error;
+use crate::clock::Timestamp;
+use crate::model::{Revocation, Subject};
+
+/// What was revoked before its time.
+#[async_trait]
+pub trait Revocations: Send + Sync {
+    /// Adds a revocation; adding the same subject again keeps the later `not_after` and `expires_at` of the two and
+    /// gives the entry a new, higher sequence.
+    async fn revoke(
+        &self,
+        subject: &Subject,
+        not_after: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<(), Error>;
+    /// Up to `limit` revocations in order of sequence, those after `after`. The sequence of a revocation is visible
+    /// only together with all lower ones that will ever become visible, so a reader that remembers the highest it saw
+    /// misses none.
+    async fn revocations_after(&self, after: i64, limit: u32) -> Result<Vec<Revocation>, Error>;
+    /// Deletes up to `limit` revocations that expired before `before`. How many were deleted.
+    async fn delete_expired_revocations(&self, before: Timestamp, limit: u32) -> Result<u64, Error>;
+}

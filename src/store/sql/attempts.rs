@@ -1,0 +1,16 @@
+//! Statements about attempts.
+
+/// The casts tell PostgreSQL the types of what is added.
+pub(in crate::store) const COUNT_ATTEMPT: &str = "INSERT INTO attempts (key, count, window_ends) \
+     VALUES ($1, 1, CAST($2 AS BIGINT) + CAST($3 AS BIGINT)) ON CONFLICT (key) DO UPDATE SET \
+     count = CASE WHEN attempts.window_ends <= $2 THEN 1 ELSE attempts.count + 1 END, \
+     window_ends = CASE WHEN attempts.window_ends <= $2 THEN excluded.window_ends ELSE attempts.window_ends END \
+     RETURNING count, window_ends";
+pub(in crate::store) const RETURN_ATTEMPT: &str =
+    "UPDATE attempts SET count = count - 1 WHERE key = $1 AND count > 0";
+pub(in crate::store) const FORGET_ATTEMPTS: &str = "DELETE FROM attempts WHERE key = $1";
+pub(in crate::store) const DELETE_ENDED_ATTEMPTS: &str =
+    "DELETE FROM attempts WHERE key IN (SELECT key FROM attempts WHERE window_ends < $1 LIMIT $2)";
+
+/// Every statement of this file.
+pub(super) const ALL: &[&str] = &[COUNT_ATTEMPT, RETURN_ATTEMPT, FORGET_ATTEMPTS, DELETE_ENDED_ATTEMPTS];

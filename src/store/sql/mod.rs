@@ -1,0 +1,33 @@
+//! The statements that are the same in both databases.
+//!
+//! `$1` placeholders and upserts are spelled alike in SQLite and PostgreSQL, so a statement stands here once; what differs
+//! stands in the database's own file. A test prepares every one of them.
+
+/// The columns of a user, in the order of `rows::UserRow`.
+macro_rules! user_columns {
+    () => {
+        "users.id, users.email, users.name, users.image, users.email_verified_at, users.disabled_at, users.created_at"
+    };
+}
+
+/// The columns of a session, in the order of `rows::SessionRow`.
+macro_rules! session_columns {
+    () => {
+        "sessions.id AS session_id, sessions.user_id, sessions.strategy, sessions.method, sessions.authenticated_at, \
+         sessions.expires_at, sessions.renewed_at, sessions.user_agent, sessions.address, sessions.claims"
+    };
+}
+
+pub(super) mod attempts;
+pub(super) mod revocations;
+pub(super) mod sessions;
+pub(super) mod users;
+
+pub(super) const PING: &str = "SELECT 1";
+pub(super) const SCHEMA_VERSION: &str = "SELECT MAX(version) FROM _countersign_migrations";
+
+/// Every statement that both databases share.
+pub(super) fn all() -> impl Iterator<Item = &'static str> {
+    let files = [users::ALL, sessions::ALL, revocations::ALL, attempts::ALL];
+    files.into_iter().flatten().copied().chain([PING, SCHEMA_VERSION])
+}

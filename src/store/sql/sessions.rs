@@ -1,0 +1,33 @@
+//! Statements about sessions.
+
+pub(in crate::store) const FIND_SESSION: &str = concat!(
+    "SELECT ",
+    session_columns!(),
+    ", ",
+    user_columns!(),
+    " FROM sessions JOIN users ON users.id = sessions.user_id WHERE sessions.id = $1"
+);
+pub(in crate::store) const RENEW_SESSION: &str =
+    "UPDATE sessions SET renewed_at = $2, expires_at = $3 WHERE id = $1 AND renewed_at < $2";
+pub(in crate::store) const LIST_SESSIONS: &str = concat!(
+    "SELECT ",
+    session_columns!(),
+    " FROM sessions WHERE user_id = $1 ORDER BY renewed_at DESC, authenticated_at DESC, id"
+);
+pub(in crate::store) const DELETE_SESSION: &str = "DELETE FROM sessions WHERE id = $1";
+pub(in crate::store) const DELETE_OWN_SESSION: &str = "DELETE FROM sessions WHERE id = $1 AND user_id = $2";
+pub(in crate::store) const DELETE_OTHER_SESSIONS: &str =
+    "DELETE FROM sessions WHERE user_id = $1 AND id <> $2 RETURNING id";
+pub(in crate::store) const DELETE_EXPIRED_SESSIONS: &str =
+    "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT $2)";
+
+/// Every statement of this file.
+pub(super) const ALL: &[&str] = &[
+    FIND_SESSION,
+    RENEW_SESSION,
+    LIST_SESSIONS,
+    DELETE_SESSION,
+    DELETE_OWN_SESSION,
+    DELETE_OTHER_SESSIONS,
+    DELETE_EXPIRED_SESSIONS,
+];

@@ -1,0 +1,122 @@
+//! SQLite, embedded.
+//!
+//! One writer and a pool of readers: SQLite has one write lock, and a queue of our own in front of it never sees
+//! "database is locked". WAL lets readers go on meanwhile, and `synchronous = FULL` keeps what an answer reported through
+//! a crash of the machine.
+
+mod attempts;
+mod revocations;
+mod sessions;
+mod users;
+
+use std::future::Future;
+use std::path::Path;
+use std::time::Duration;
+
+use rocket::async_trait;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Sqlite, Transaction};
+
+use super::{Error, OpenOptions, Store, errors, file, sql};
+use crate::clock::Timestamp;
+
+/// The embedded store.
+#[derive(Debug)]
+pub struct SqliteStore {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    timeout: Duration,
+}
+
+impl SqliteStore {
+    /// Opens the file, creating it (for its owner only) when it does not exist.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] in one sentence that names the file.
+    pub async fn open(path: &Path, options: &OpenOptions) -> Result<Self, Error> {
+        let unusable = |error: &dyn std::fmt::Display| {
+            Error::Unavailable(format!("the database {} cannot be opened: {error}", path.display()))
+        };
+        file::create_private(path).map_err(|error| unusable(&error))?;
+        let connect = SqliteConnectOptions::new()
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(options.timeout);
+        let pool = |connections| {
+            SqlitePoolOptions::new().max_connections(connections).acquire_timeout(options.timeout)
+        };
+        let writer = pool(1).connect_with(connect.clone()).await.map_err(|error| unusable(&error))?;
+        let readers =
+            pool(options.max_connections).connect_with(connect).await.map_err(|error| unusable(&error))?;
+        Ok(Self { writer, readers, timeout: options.timeout })
+    }
+
+    /// Ends within the time-out, one way or the other.
+    async fn bounded<T>(&self, work: impl Future<Output = Result<T, Error>> + Send) -> Result<T, Error> {
+        let late = |_| Error::Unavailable("no answer in time".to_owned());
+        tokio::time::timeout(self.timeout, work).await.map_err(late)?
+    }
+
+    /// A transaction that holds the write lock from its first moment.
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, Error> {
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// A statement about one key. Whether it changed anything.
+    async fn change(
+        &self,
+        query: sqlx::query::Query<'_, Sqlite, sqlx::sqlite::SqliteArguments>,
+    ) -> Result<bool, Error> {
+        self.bounded(async { Ok(query.execute(&self.writer).await?.rows_affected() > 0) }).await
+    }
+
+    /// A bounded batch of deletions. How many rows went.
+    async fn delete_batch(
+        &self,
+        statement: &'static str,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<u64, Error> {
+        let query = sqlx::query(statement).bind(before.0).bind(i64::from(limit));
+        self.bounded(async { Ok(query.execute(&self.writer).await?.rows_affected()) }).await
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn migrate(&self) -> Result<(), Error> {
+        file::migrate(&self.writer).await
+    }
+
+    async fn check_schema(&self) -> Result<(), Error> {
+        let query = sqlx::query_scalar::<_, Option<i64>>(sql::SCHEMA_VERSION);
+        let found = match self.bounded(async { Ok(query.fetch_one(&self.readers).await) }).await? {
+            Ok(found) => found,
+            // No such table: nothing was ever migrated.
+            Err(sqlx::Error::Database(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        errors::compare_versions(found, file::newest_migration())
+    }
+
+    async fn ping(&self) -> Result<(), Error> {
+        self.bounded(async { Ok(sqlx::query(sql::PING).execute(&self.readers).await.map(drop)?) }).await
+    }
+
+    async fn prepare_all(&self) -> Result<(), Error> {
+        use sqlx::{Executor as _, SqlSafeStr as _};
+        for statement in sql::all().chain([sessions::INSERT_SESSION, revocations::REVOKE]) {
+            self.readers.prepare(statement.into_sql_str()).await?;
+        }
+        Ok(())
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}

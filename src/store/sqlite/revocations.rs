@@ -1,0 +1,76 @@
+//! Revocations, in SQLite.
+
+use rocket::async_trait;
+use sqlx::{Sqlite, Transaction};
+
+use super::SqliteStore;
+use crate::clock::Timestamp;
+use crate::model::{Revocation, Subject, UserId};
+use crate::secret::TokenHash;
+use crate::store::rows::{RevocationRow, all, hash, stored_subject};
+use crate::store::{Error, Revocations, sql};
+
+pub(super) const REVOKE: &str = "INSERT INTO revocations (kind, subject, sequence, not_after, expires_at) \
+     VALUES ($1, $2, $3, $4, $5) ON CONFLICT (kind, subject) DO UPDATE SET sequence = excluded.sequence, \
+     not_after = max(revocations.not_after, excluded.not_after), \
+     expires_at = max(revocations.expires_at, excluded.expires_at)";
+
+#[async_trait]
+impl Revocations for SqliteStore {
+    async fn revoke(
+        &self,
+        subject: &Subject,
+        not_after: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<(), Error> {
+        self.bounded(async {
+            let mut act = self.begin().await?;
+            revoke(&mut act, subject, not_after, expires_at).await?;
+            Ok(act.commit().await?)
+        })
+        .await
+    }
+
+    async fn revocations_after(&self, after: i64, limit: u32) -> Result<Vec<Revocation>, Error> {
+        let query = sqlx::query_as::<_, RevocationRow>(sql::revocations::REVOCATIONS_AFTER)
+            .bind(after)
+            .bind(i64::from(limit));
+        self.bounded(async { all(query.fetch_all(&self.readers).await?) }).await
+    }
+
+    async fn delete_expired_revocations(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
+        self.delete_batch(sql::revocations::DELETE_EXPIRED_REVOCATIONS, before, limit).await
+    }
+}
+
+/// Adds a revocation within an act.
+pub(super) async fn revoke(
+    act: &mut Transaction<'static, Sqlite>,
+    subject: &Subject,
+    not_after: Timestamp,
+    expires_at: Timestamp,
+) -> Result<(), Error> {
+    let sequence: i64 = sqlx::query_scalar(sql::revocations::NEXT_SEQUENCE).fetch_one(&mut **act).await?;
+    let (kind, subject) = stored_subject(subject);
+    let query =
+        sqlx::query(REVOKE).bind(kind).bind(subject).bind(sequence).bind(not_after.0).bind(expires_at.0);
+    query.execute(&mut **act).await?;
+    Ok(())
+}
+
+/// Ends all sessions of a user but `keep` within an act. How many ended.
+pub(super) async fn end_all(
+    act: &mut Transaction<'static, Sqlite>,
+    user: &UserId,
+    keep: Option<&TokenHash>,
+    revoke_until: Timestamp,
+) -> Result<u64, Error> {
+    let keep: &[u8] = keep.map_or(&[], |keep| keep.as_bytes());
+    let query =
+        sqlx::query_scalar::<_, Vec<u8>>(sql::sessions::DELETE_OTHER_SESSIONS).bind(user.as_str()).bind(keep);
+    let ended = query.fetch_all(&mut **act).await?;
+    for id in &ended {
+        revoke(act, &Subject::Session(hash(id)?), revoke_until, revoke_until).await?;
+    }
+    Ok(ended.len() as u64)
+}

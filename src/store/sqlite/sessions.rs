@@ -1,0 +1,101 @@
+//! Sessions, in SQLite.
+
+use rocket::async_trait;
+
+use super::SqliteStore;
+use super::revocations::{end_all, revoke};
+use crate::clock::Timestamp;
+use crate::model::{SessionRecord, Subject, User, UserId};
+use crate::secret::TokenHash;
+use crate::store::rows::{SessionAndUserRow, SessionRow, all};
+use crate::store::{Error, Inserted, Sessions, sql};
+
+pub(super) const INSERT_SESSION: &str = "INSERT INTO sessions (id, user_id, strategy, method, authenticated_at, expires_at, \
+     renewed_at, user_agent, address, claims) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 \
+     WHERE EXISTS (SELECT 1 FROM users WHERE id = $2 AND disabled_at IS NULL)";
+
+#[async_trait]
+impl Sessions for SqliteStore {
+    async fn insert_session(&self, session: &SessionRecord) -> Result<Inserted, Error> {
+        let query = sqlx::query(INSERT_SESSION)
+            .bind(session.id.as_bytes().as_slice())
+            .bind(session.user_id.as_str())
+            .bind(session.strategy.as_str())
+            .bind(session.method.as_str())
+            .bind(session.authenticated_at.0)
+            .bind(session.expires_at.0)
+            .bind(session.renewed_at.0)
+            .bind(session.user_agent.as_deref())
+            .bind(session.address.as_deref())
+            .bind(session.claims.as_str());
+        Ok(if self.change(query).await? { Inserted::Inserted } else { Inserted::NoSuchUser })
+    }
+
+    async fn find_session(&self, id: &TokenHash) -> Result<Option<(SessionRecord, User)>, Error> {
+        let query = sqlx::query_as::<_, SessionAndUserRow>(sql::sessions::FIND_SESSION)
+            .bind(id.as_bytes().as_slice());
+        self.bounded(async { query.fetch_optional(&self.readers).await?.map(TryInto::try_into).transpose() })
+            .await
+    }
+
+    async fn renew_session(
+        &self,
+        id: &TokenHash,
+        renewed_at: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<bool, Error> {
+        let query = sqlx::query(sql::sessions::RENEW_SESSION)
+            .bind(id.as_bytes().as_slice())
+            .bind(renewed_at.0)
+            .bind(expires_at.0);
+        self.change(query).await
+    }
+
+    async fn list_sessions(&self, user: &UserId) -> Result<Vec<SessionRecord>, Error> {
+        let query = sqlx::query_as::<_, SessionRow>(sql::sessions::LIST_SESSIONS).bind(user.as_str());
+        self.bounded(async { all(query.fetch_all(&self.readers).await?) }).await
+    }
+
+    async fn end_session(
+        &self,
+        id: &TokenHash,
+        owner: Option<&UserId>,
+        revoke_until: Timestamp,
+    ) -> Result<bool, Error> {
+        self.bounded(async {
+            let mut act = self.begin().await?;
+            let key = id.as_bytes().as_slice();
+            let deletion = match owner {
+                Some(owner) => sqlx::query(sql::sessions::DELETE_OWN_SESSION).bind(key).bind(owner.as_str()),
+                None => sqlx::query(sql::sessions::DELETE_SESSION).bind(key),
+            };
+            let deleted = deletion.execute(&mut *act).await?.rows_affected() > 0;
+            if owner.is_some() && !deleted {
+                return Ok(false);
+            }
+            revoke(&mut act, &Subject::Session(*id), revoke_until, revoke_until).await?;
+            act.commit().await?;
+            Ok(deleted)
+        })
+        .await
+    }
+
+    async fn end_sessions_of(
+        &self,
+        user: &UserId,
+        keep: Option<&TokenHash>,
+        revoke_until: Timestamp,
+    ) -> Result<u64, Error> {
+        self.bounded(async {
+            let mut act = self.begin().await?;
+            let ended = end_all(&mut act, user, keep, revoke_until).await?;
+            act.commit().await?;
+            Ok(ended)
+        })
+        .await
+    }
+
+    async fn delete_expired_sessions(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
+        self.delete_batch(sql::sessions::DELETE_EXPIRED_SESSIONS, before, limit).await
+    }
+}
