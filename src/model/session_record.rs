@@ -23,6 +23,12 @@ pub enum Strategy {
 pub enum AuthMethod {
     /// A password.
     Pwd,
+    /// A link or code sent by mail (no registered name).
+    Email,
+    /// Another site vouched for the person (no registered name).
+    Federated,
+    /// A passkey: proof of possession of a key.
+    Passkey,
     /// Unknown: the token was minted elsewhere and does not say.
     Unknown,
 }
@@ -33,6 +39,9 @@ impl AuthMethod {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pwd => "pwd",
+            Self::Email => "email",
+            Self::Federated => "fed",
+            Self::Passkey => "pop",
             Self::Unknown => "unknown",
         }
     }
@@ -42,6 +51,9 @@ impl AuthMethod {
     pub fn from_name(name: &str) -> Self {
         match name {
             "pwd" => Self::Pwd,
+            "email" => Self::Email,
+            "fed" => Self::Federated,
+            "pop" => Self::Passkey,
             _ => Self::Unknown,
         }
     }

@@ -8,9 +8,10 @@ use super::callback_url;
 use super::failure::Failure;
 use super::form::{CheckedForm, FormError};
 use super::session::Sender;
-use crate::guards::{Auth, Outbox, client_of, cookie_header, lookup, rotate};
+use super::welcome::{replaced_session, welcome};
+use crate::guards::{Auth, client_of};
 use crate::secret::Password;
-use crate::session::{Carrier, CookieHeader, Issued, SessionError};
+use crate::session::Issued;
 use crate::signin::PasswordSignIn;
 
 #[post("/callback/credentials", data = "<form>")]
@@ -58,12 +59,7 @@ async fn method_not_allowed(request: &Request<'_>) -> Answer {
 
 async fn sign_in(request: &Request<'_>, auth: &Auth, form: &CheckedForm) -> Result<Issued, Failure> {
     let sign_in = auth.sign_in.as_ref().ok_or_else(Failure::internal)?;
-    // The browser's old session ends with the new sign-in; whether it has one must be known.
-    let old = match lookup(request).await {
-        Ok(session) if session.carrier == Carrier::Cookie => Some(session),
-        Err(SessionError::Unavailable) => return Err(Failure::unavailable()),
-        _ => None,
-    };
+    let old = replaced_session(request).await?;
     // NextAuth's own examples call the field `username`.
     let email = form.optional("email").unwrap_or_else(|| form.text("username"));
     let attempt = PasswordSignIn {
@@ -73,14 +69,4 @@ async fn sign_in(request: &Request<'_>, auth: &Auth, form: &CheckedForm) -> Resu
         replaces: old.as_deref(),
     };
     Ok(sign_in.by_password(attempt).await?)
-}
-
-async fn welcome(request: &Request<'_>, auth: &Auth, issued: &Issued, url: &str, script: bool) -> Answer {
-    if let Err(error) = rotate(request, auth) {
-        tracing::error!(%error, "a sign-in could not be finished");
-        return Failure::internal().answer(request).await;
-    }
-    let sent = cookie_header(request).unwrap_or_else(|| CookieHeader::parse([]));
-    Outbox::of(request).put(auth.cookies.session(&issued.value, issued.expires_at, &sent));
-    if script { Answer::script_redirect(Status::Ok, url) } else { Answer::redirect(url.to_owned()) }
 }

@@ -34,6 +34,7 @@ mod signout;
 mod signup;
 mod small;
 mod unknown;
+mod welcome;
 
 use rocket::{Catcher, Route, routes};
 

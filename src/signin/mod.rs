@@ -5,6 +5,7 @@
 //! why by type ([`SignInError`]); one file of the routes turns that into HTTP.
 
 mod account;
+mod enter;
 mod errors;
 pub mod hooks;
 pub mod limits;

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::enter::Entry;
 use super::errors::SignInError;
-use super::hooks::{Decision, Event, Hooks, SignInAttempt, Trigger};
+use super::hooks::{Event, Hooks, Trigger};
 use super::limits::{Attempt, Counted, Limits, Receipt};
 use crate::config::CredentialsConfig;
 use crate::model::Email;
-use crate::providers::{Credentials, CredentialsError, Identity};
+use crate::providers::{Credentials, CredentialsError};
 use crate::secret::Password;
-use crate::session::{Device, Grant, Issued, RESERVED_CLAIMS, SessionData, Sessions};
+use crate::session::{Issued, RESERVED_CLAIMS, SessionData, Sessions};
 use crate::store::{self, Store};
-use crate::token::Claims;
 
 /// The browser or program at the other end.
 #[derive(Debug, Clone, Default)]
@@ -113,43 +113,8 @@ impl SignIn {
             }
         };
         self.forgive(receipt).await;
-        self.admit(&identity, request).await
-    }
-
-    /// An identity becomes a session, if the host agrees.
-    async fn admit(&self, identity: &Identity, request: &PasswordSignIn<'_>) -> Result<Issued, SignInError> {
-        let Identity { user, method } = identity;
-        let attempt = SignInAttempt { user, method: *method, address: request.client.address };
-        match self.hooks.sign_in(&attempt).await.map_err(SignInError::Hook)? {
-            Decision::Allow => {}
-            Decision::Deny => return Err(SignInError::Denied(None)),
-            Decision::Redirect(page) => return Err(SignInError::Denied(Some(page))),
-        }
-        let mut claims = Claims::default();
-        let trigger = Trigger::SignIn { user, method: *method };
-        self.hooks.jwt(&mut claims, &trigger).await.map_err(SignInError::Hook)?;
-        let device = Device {
-            user_agent: request.client.user_agent.clone(),
-            address: request.client.address.map(|address| address.to_string()),
-        };
-        let issued = self.sessions.issue(Grant { user, method: *method, claims, device }).await?;
-        self.replace(request.replaces, &issued).await?;
-        Ok(issued)
-    }
-
-    /// Ends the session that a new one replaces. When that fails, the answer is "unknown" and the browser keeps what it
-    /// had: the old session goes on, and the new one, which nobody was given, is taken back if the store lets us.
-    async fn replace(&self, old: Option<&SessionData>, issued: &Issued) -> Result<(), store::Error> {
-        let Some(old) = old else {
-            return Ok(());
-        };
-        let ended = self.sessions.end(old).await;
-        if ended.is_err()
-            && let Err(error) = self.sessions.end(&issued.session).await
-        {
-            tracing::warn!(%error, "a session that nobody was given could not be ended");
-        }
-        ended
+        let entry = Entry { client: &request.client, replaces: request.replaces };
+        self.enter(&identity, entry).await
     }
 
     /// Ends a session for good.

@@ -1,0 +1,37 @@
+//! What every way of signing in shares, whoever vouched for the person.
+
+use std::sync::Arc;
+
+use rocket::Request;
+use rocket::http::Status;
+
+use super::answer::Answer;
+use super::failure::Failure;
+use crate::guards::{Auth, Outbox, cookie_header, lookup, rotate};
+use crate::session::{Carrier, CookieHeader, Issued, SessionData, SessionError};
+
+/// The browser's old session, which ends with a new sign-in; whether it has one must be known.
+pub(super) async fn replaced_session(request: &Request<'_>) -> Result<Option<Arc<SessionData>>, Failure> {
+    match lookup(request).await {
+        Ok(session) if session.carrier == Carrier::Cookie => Ok(Some(session)),
+        Err(SessionError::Unavailable) => Err(Failure::unavailable()),
+        _ => Ok(None),
+    }
+}
+
+/// The end of every sign-in: a fresh CSRF pair, the session cookie, and on to where the person wanted to go.
+pub(super) async fn welcome(
+    request: &Request<'_>,
+    auth: &Auth,
+    issued: &Issued,
+    url: &str,
+    script: bool,
+) -> Answer {
+    if let Err(error) = rotate(request, auth) {
+        tracing::error!(%error, "a sign-in could not be finished");
+        return Failure::internal().answer(request).await;
+    }
+    let sent = cookie_header(request).unwrap_or_else(|| CookieHeader::parse([]));
+    Outbox::of(request).put(auth.cookies.session(&issued.value, issued.expires_at, &sent));
+    if script { Answer::script_redirect(Status::Ok, url) } else { Answer::redirect(url.to_owned()) }
+}

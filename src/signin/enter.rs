@@ -1,0 +1,62 @@
+//! The one door from an identity to a session.
+//!
+//! Whatever kind of provider vouched for a person, the rest is the same: the host's `sign_in` hook is asked, the host's
+//! claims are collected, a fresh session is issued, and the one it replaces ends.
+
+use super::errors::SignInError;
+use super::hooks::{Decision, SignInAttempt, Trigger};
+use super::service::{Client, SignIn};
+use crate::providers::Identity;
+use crate::session::{Device, Grant, Issued, SessionData};
+use crate::store;
+use crate::token::Claims;
+
+/// Where somebody enters from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry<'a> {
+    /// The browser or program.
+    pub(crate) client: &'a Client,
+    /// The session this browser had, which ends when the new one begins.
+    pub(crate) replaces: Option<&'a SessionData>,
+}
+
+impl SignIn {
+    /// An identity becomes a session, if the host agrees. Every provider's sign-in ends here.
+    ///
+    /// # Errors
+    /// [`SignInError`]; no session was begun then.
+    pub(crate) async fn enter(&self, identity: &Identity, entry: Entry<'_>) -> Result<Issued, SignInError> {
+        let Identity { user, method } = identity;
+        let attempt = SignInAttempt { user, method: *method, address: entry.client.address };
+        match self.hooks.sign_in(&attempt).await.map_err(SignInError::Hook)? {
+            Decision::Allow => {}
+            Decision::Deny => return Err(SignInError::Denied(None)),
+            Decision::Redirect(page) => return Err(SignInError::Denied(Some(page))),
+        }
+        let mut claims = Claims::default();
+        let trigger = Trigger::SignIn { user, method: *method };
+        self.hooks.jwt(&mut claims, &trigger).await.map_err(SignInError::Hook)?;
+        let device = Device {
+            user_agent: entry.client.user_agent.clone(),
+            address: entry.client.address.map(|address| address.to_string()),
+        };
+        let issued = self.sessions.issue(Grant { user, method: *method, claims, device }).await?;
+        self.replace(entry.replaces, &issued).await?;
+        Ok(issued)
+    }
+
+    /// Ends the session that a new one replaces. When that fails, the answer is "unknown" and the browser keeps what it
+    /// had: the old session goes on, and the new one, which nobody was given, is taken back if the store lets us.
+    async fn replace(&self, old: Option<&SessionData>, issued: &Issued) -> Result<(), store::Error> {
+        let Some(old) = old else {
+            return Ok(());
+        };
+        let ended = self.sessions.end(old).await;
+        if ended.is_err()
+            && let Err(error) = self.sessions.end(&issued.session).await
+        {
+            tracing::warn!(%error, "a session that nobody was given could not be ended");
+        }
+        ended
+    }
+}
