@@ -11,8 +11,7 @@ use super::session::Sender;
 use super::welcome::{replaced_session, welcome};
 use crate::guards::{Auth, client_of};
 use crate::secret::Password;
-use crate::session::Issued;
-use crate::signin::PasswordSignIn;
+use crate::signin::{Entered, PasswordSignIn};
 
 #[post("/callback/credentials", data = "<form>")]
 pub(super) async fn credentials(
@@ -29,7 +28,7 @@ pub(super) async fn credentials(
     };
     let url = callback_url::choose(sender.0, auth, form.optional("callbackUrl"));
     match sign_in(sender.0, auth, &form).await {
-        Ok(issued) => welcome(sender.0, auth, &issued, &url, form.is_script()).await,
+        Ok(entered) => welcome(sender.0, auth, &entered, &url, form.is_script()).await,
         Err(failure) => failure.answer_action(sender.0, site, form.is_script()).await,
     }
 }
@@ -57,7 +56,7 @@ async fn method_not_allowed(request: &Request<'_>) -> Answer {
     failure.answer(request).await.with("Allow", "POST")
 }
 
-async fn sign_in(request: &Request<'_>, auth: &Auth, form: &CheckedForm) -> Result<Issued, Failure> {
+async fn sign_in(request: &Request<'_>, auth: &Auth, form: &CheckedForm) -> Result<Entered, Failure> {
     let sign_in = auth.sign_in.as_ref().ok_or_else(Failure::internal)?;
     let old = replaced_session(request).await?;
     // NextAuth's own examples call the field `username`.

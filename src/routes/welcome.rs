@@ -8,7 +8,8 @@ use rocket::http::Status;
 use super::answer::Answer;
 use super::failure::Failure;
 use crate::guards::{Auth, Outbox, cookie_header, lookup, rotate};
-use crate::session::{Carrier, CookieHeader, Issued, SessionData, SessionError};
+use crate::session::{Carrier, CookieHeader, SessionData, SessionError};
+use crate::signin::Entered;
 
 /// The browser's old session, which ends with a new sign-in; whether it has one must be known.
 pub(super) async fn replaced_session(request: &Request<'_>) -> Result<Option<Arc<SessionData>>, Failure> {
@@ -23,10 +24,11 @@ pub(super) async fn replaced_session(request: &Request<'_>) -> Result<Option<Arc
 pub(super) async fn welcome(
     request: &Request<'_>,
     auth: &Auth,
-    issued: &Issued,
+    entered: &Entered,
     url: &str,
     script: bool,
 ) -> Answer {
+    let Entered::Session(issued) = entered;
     if let Err(error) = rotate(request, auth) {
         tracing::error!(%error, "a sign-in could not be finished");
         return Failure::internal().answer(request).await;

@@ -4,7 +4,7 @@
 //! claims are collected, a fresh session is issued, and the one it replaces ends.
 
 use super::errors::SignInError;
-use super::hooks::{Decision, SignInAttempt, Trigger};
+use super::hooks::{Decision, Event, SignInAttempt, Trigger};
 use super::service::{Client, SignIn};
 use crate::providers::Identity;
 use crate::session::{Device, Grant, Issued, SessionData};
@@ -20,12 +20,22 @@ pub(crate) struct Entry<'a> {
     pub(crate) replaces: Option<&'a SessionData>,
 }
 
+/// What somebody who proved who they are gets.
+#[derive(Debug)]
+#[must_use]
+#[non_exhaustive]
+pub enum Entered {
+    /// A session.
+    Session(Box<Issued>),
+}
+
 impl SignIn {
-    /// An identity becomes a session, if the host agrees. Every provider's sign-in ends here.
+    /// An identity becomes a session, if the host agrees. Every provider's sign-in ends here; the host is told of its
+    /// success here, too.
     ///
     /// # Errors
     /// [`SignInError`]; no session was begun then.
-    pub(crate) async fn enter(&self, identity: &Identity, entry: Entry<'_>) -> Result<Issued, SignInError> {
+    pub(crate) async fn enter(&self, identity: &Identity, entry: Entry<'_>) -> Result<Entered, SignInError> {
         let Identity { user, method } = identity;
         let attempt = SignInAttempt { user, method: *method, address: entry.client.address };
         match self.hooks.sign_in(&attempt).await.map_err(SignInError::Hook)? {
@@ -42,7 +52,8 @@ impl SignIn {
         };
         let issued = self.sessions.issue(Grant { user, method: *method, claims, device }).await?;
         self.replace(entry.replaces, &issued).await?;
-        Ok(issued)
+        self.tell(&Event::SignedIn { session: &issued.session, address: entry.client.address }).await;
+        Ok(Entered::Session(Box::new(issued)))
     }
 
     /// Ends the session that a new one replaces. When that fails, the answer is "unknown" and the browser keeps what it

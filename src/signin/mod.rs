@@ -14,6 +14,7 @@ mod service;
 mod sign_up;
 
 pub use account::{Account, AccountError, PasswordChange};
+pub use enter::Entered;
 pub use errors::{FieldError, SignInError, SignUpError};
 pub use hooks::{Decision, Event, HookError, Hooks, NoHooks, SignInAttempt, Trigger};
 pub use limits::{LimitHit, Limits};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::enter::Entry;
+use super::enter::{Entered, Entry};
 use super::errors::SignInError;
 use super::hooks::{Event, Hooks, Trigger};
 use super::limits::{Attempt, Counted, Limits, Receipt};
@@ -75,17 +75,14 @@ impl SignIn {
     ///
     /// # Errors
     /// [`SignInError`]; no session was begun then.
-    pub async fn by_password(&self, request: PasswordSignIn<'_>) -> Result<Issued, SignInError> {
+    pub async fn by_password(&self, request: PasswordSignIn<'_>) -> Result<Entered, SignInError> {
         let email = Email::parse(request.email).ok();
         let outcome = self.try_password(&request, email.as_ref()).await;
         let address = request.client.address;
-        match &outcome {
-            Ok(issued) => self.tell(&Event::SignedIn { session: &issued.session, address }).await,
-            Err(error) => {
-                if let Some(code) = failure_code(error) {
-                    self.tell(&Event::SignInFailed { email: email.as_ref(), code, address }).await;
-                }
-            }
+        if let Err(error) = &outcome
+            && let Some(code) = failure_code(error)
+        {
+            self.tell(&Event::SignInFailed { email: email.as_ref(), code, address }).await;
         }
         outcome
     }
@@ -94,7 +91,7 @@ impl SignIn {
         &self,
         request: &PasswordSignIn<'_>,
         email: Option<&Email>,
-    ) -> Result<Issued, SignInError> {
+    ) -> Result<Entered, SignInError> {
         let credentials = self.credentials.as_ref().ok_or(SignInError::Credentials)?;
         let typed = request.email.trim().to_lowercase();
         let account = email.map_or(typed.as_str(), Email::as_str);
