@@ -78,6 +78,8 @@ pub mod providers;
 mod readiness;
 #[cfg(feature = "server")]
 mod routes;
+#[cfg(feature = "server")]
+pub mod sealed;
 pub mod secret;
 #[cfg(feature = "server")]
 pub mod server;
