@@ -11,7 +11,7 @@ use rocket::http::Header;
 use rocket::http::uri::Origin;
 use rocket::{Request, Response};
 
-use crate::guards::{Auth, Outbox, has_asked};
+use crate::guards::{Auth, Noted};
 
 /// No inline script or style, nothing from elsewhere but pictures, no framing, forms only to this site.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -48,7 +48,8 @@ pub(crate) fn finish(request: &Request<'_>, response: &mut Response<'_>) {
     let Some(auth) = request.rocket().state::<Auth>() else {
         return;
     };
-    let cookies = Outbox::of(request).take();
+    let noted = Noted::of(request);
+    let cookies = noted.outbox.take();
     let sets_cookies = !cookies.is_empty() && response.status().code < 500;
     if sets_cookies {
         for cookie in &cookies {
@@ -58,7 +59,7 @@ pub(crate) fn finish(request: &Request<'_>, response: &mut Response<'_>) {
     let own = is_below(request.uri(), &auth.config.url.base_path);
     let is_asset =
         own && response.headers().get_one("Cache-Control").is_some_and(|v| v.starts_with("public"));
-    if has_asked(request) || sets_cookies || (own && !is_asset) {
+    if noted.has_asked() || sets_cookies || (own && !is_asset) {
         response.set_header(Header::new("Cache-Control", "private, no-store"));
         response.adjoin_header(Header::new("Vary", "Cookie"));
     }

@@ -4,49 +4,53 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use rocket::Request;
-use tokio::sync::OnceCell;
 
-use super::Auth;
+use super::{Auth, Noted};
 use crate::session::{CookieHeader, Found, Presented, SessionData, SessionError};
-
-/// What the look-up of this request found; empty until a guard asks.
-#[derive(Default)]
-struct Lookup(OnceCell<Result<Arc<SessionData>, SessionError>>);
-
-impl Lookup {
-    fn of<'r>(request: &'r Request<'_>) -> &'r Self {
-        request.local_cache(Self::default)
-    }
-}
 
 /// Who sent this request, looked up once.
 pub(crate) async fn lookup(request: &Request<'_>) -> Result<Arc<SessionData>, SessionError> {
-    Lookup::of(request).0.get_or_init(|| read(request)).await.clone()
-}
-
-/// Whether a guard asked who sent this request: the answer may then differ from person to person.
-pub(crate) fn has_asked(request: &Request<'_>) -> bool {
-    Lookup::of(request).0.initialized()
+    let sender = &Noted::of(request).sender;
+    if let Some(found) = sender.get() {
+        return found.clone();
+    }
+    if let Some(session) = recent(request) {
+        // Only this future looks this request up; were there another, it would have found the same.
+        sender.set(Ok(Arc::clone(&session))).ok();
+        return Ok(session);
+    }
+    // Boxed, so that the guards' own futures stay small: most requests never come here.
+    Box::pin(sender.get_or_init(|| read(request))).await.clone()
 }
 
 /// Why this request has no session, for catchers; `None` when no guard asked or there is one.
 #[must_use]
 pub fn failure_of(request: &Request<'_>) -> Option<SessionError> {
-    Lookup::of(request).0.get().and_then(|found| found.as_ref().err().copied())
+    Noted::of(request).sender.get().and_then(|found| found.as_ref().err().copied())
+}
+
+/// The session, when the very same credential was verified a moment ago and nothing is to be done about it.
+fn recent(request: &Request<'_>) -> Option<Arc<SessionData>> {
+    let auth = request.rocket().state::<Auth>()?;
+    auth.sessions.recent(presented(&presented_cookie(request, auth), request))
 }
 
 async fn read(request: &Request<'_>) -> Result<Arc<SessionData>, SessionError> {
     let auth = request.rocket().state::<Auth>().ok_or(SessionError::Unavailable)?;
     let cookie = presented_cookie(request, auth);
-    let presented = match (&cookie, authorization(request)) {
-        (Found::Value(value), _) => Presented::Cookie(value),
-        (Found::Unusable, _) => Presented::Unusable,
-        (Found::Absent, header) => header,
-    };
-    let session = auth.sessions.read(presented).await?;
+    let session = auth.sessions.read(presented(&cookie, request)).await?;
     #[cfg(feature = "server")]
     let session = super::session::renewed(request, auth, session, &cookie).await?;
-    Ok(Arc::new(session))
+    Ok(session)
+}
+
+/// The credential: the session cookie, else `Authorization`.
+fn presented<'a>(cookie: &'a Found<'_>, request: &'a Request<'_>) -> Presented<'a> {
+    match cookie {
+        Found::Value(value) => Presented::Cookie(value),
+        Found::Unusable => Presented::Unusable,
+        Found::Absent => authorization(request),
+    }
 }
 
 /// The session cookie this request carries.

@@ -39,6 +39,7 @@ mod csrf_form;
 mod csrf_json;
 mod csrf_token;
 mod lookup;
+mod noted;
 mod optional_session;
 mod outbox;
 mod session;
@@ -56,9 +57,9 @@ pub use csrf_token::CsrfToken;
 #[cfg(feature = "server")]
 pub(crate) use csrf_token::{is_vouched, rotate};
 pub use lookup::failure_of;
-pub(crate) use lookup::has_asked;
 #[cfg(feature = "server")]
 pub(crate) use lookup::{cookie_header, jar_cookie, lookup, presented_cookie};
+pub(crate) use noted::Noted;
 pub use optional_session::OptionalSession;
 pub(crate) use outbox::Outbox;
 pub use session::Session;

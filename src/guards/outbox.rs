@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rocket::Request;
 
+use super::Noted;
 use crate::session::SetCookie;
 
 /// The cookies of one request's answer.
@@ -16,7 +17,7 @@ pub(crate) struct Outbox(Mutex<Vec<SetCookie>>);
 impl Outbox {
     /// The outbox of this request.
     pub(crate) fn of<'r>(request: &'r Request<'_>) -> &'r Self {
-        request.local_cache(Self::default)
+        &Noted::of(request).outbox
     }
 
     /// Adds cookies; one of a name replaces an earlier one of that name.

@@ -140,9 +140,9 @@ pub(super) fn optional<T>(found: Result<T, SessionError>) -> Outcome<Option<T>, 
 pub(super) async fn renewed(
     request: &Request<'_>,
     auth: &Auth,
-    session: SessionData,
+    session: Arc<SessionData>,
     cookie: &crate::session::Found<'_>,
-) -> Result<SessionData, SessionError> {
+) -> Result<Arc<SessionData>, SessionError> {
     use crate::session::{CookieHeader, Found};
     use crate::signin::SignInError;
 
@@ -156,7 +156,7 @@ pub(super) async fn renewed(
         Ok(Some(issued)) => {
             let sent = super::cookie_header(request).unwrap_or_else(|| CookieHeader::parse([]));
             super::Outbox::of(request).put(auth.cookies.session(&issued.value, issued.expires_at, &sent));
-            Ok(issued.session)
+            Ok(Arc::new(issued.session))
         }
         Ok(None) => Ok(session),
         Err(SignInError::Store(error)) => {

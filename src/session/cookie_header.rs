@@ -12,10 +12,13 @@ use percent_encoding::percent_decode_str;
 /// Chunks of a session cookie that are read; a session never needs as many.
 const MAX_CHUNKS: usize = 16;
 
-/// The cookies of one request: its `Cookie` header lines, in order.
+/// The cookies of one request: its `Cookie` header lines, in order. Nothing is copied or collected: a request is
+/// scanned for the one name that is asked for.
 #[derive(Debug, Clone)]
 pub struct CookieHeader<'a> {
-    pairs: Vec<(&'a str, &'a str)>,
+    line: &'a str,
+    /// HTTP/2 allows more than one; HTTP/1 does not, and a `Vec` without elements takes no memory.
+    further: Vec<&'a str>,
 }
 
 /// What a request holds under one cookie name.
@@ -30,21 +33,17 @@ pub enum Found<'a> {
 }
 
 impl<'a> CookieHeader<'a> {
-    /// Splits header lines into pairs. A pair without `=` has no name and is left out.
+    /// Of these header lines. A pair without `=` has no name and is passed over.
     pub fn parse(lines: impl IntoIterator<Item = &'a str>) -> Self {
-        let pairs = lines
-            .into_iter()
-            .flat_map(|line| line.split(';'))
-            .filter_map(|pair| pair.split_once('='))
-            .map(|(name, value)| (name.trim_matches(BLANKS), value.trim_matches(BLANKS)))
-            .collect();
-        Self { pairs }
+        let mut lines = lines.into_iter();
+        let line = lines.next().unwrap_or_default();
+        Self { line, further: lines.collect() }
     }
 
     /// The one value under exactly this name.
     #[must_use]
     pub fn find(&self, name: &str) -> Found<'a> {
-        let mut values = self.pairs.iter().filter(|(found, _)| *found == name).map(|(_, value)| *value);
+        let mut values = self.pairs().filter(|(found, _)| *found == name).map(|(_, value)| trim(value));
         let Some(first) = values.next() else {
             return Found::Absent;
         };
@@ -52,6 +51,15 @@ impl<'a> CookieHeader<'a> {
             return Found::Unusable;
         }
         decode(first)
+    }
+
+    /// Names, and values with the blanks around them.
+    fn pairs(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        std::iter::once(self.line)
+            .chain(self.further.iter().copied())
+            .flat_map(|line| line.split(';'))
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(name, value)| (trim(name), value))
     }
 
     /// The session cookie: the plain name when it is there, else the chunks `name.0`, `name.1`, … without a gap
@@ -68,9 +76,9 @@ impl<'a> CookieHeader<'a> {
     #[must_use]
     pub fn session_names(&self, name: &str) -> Vec<&'a str> {
         let mut names: Vec<&str> = Vec::new();
-        for (found, _) in &self.pairs {
-            let ours = *found == name || chunk_index(found, name).is_some();
-            if ours && !names.contains(found) && names.len() <= MAX_CHUNKS {
+        for (found, _) in self.pairs() {
+            let ours = found == name || chunk_index(found, name).is_some();
+            if ours && !names.contains(&found) && names.len() <= MAX_CHUNKS {
                 names.push(found);
             }
         }
@@ -79,11 +87,12 @@ impl<'a> CookieHeader<'a> {
 
     fn join_chunks(&self, name: &str) -> Found<'a> {
         let mut chunks: [Option<&str>; MAX_CHUNKS] = [None; MAX_CHUNKS];
-        for (found, value) in &self.pairs {
+        for (found, value) in self.pairs() {
+            let value = trim(value);
             let Some(slot) = chunk_index(found, name).and_then(|index| chunks.get_mut(index)) else {
                 continue;
             };
-            if slot.is_some_and(|other| other != *value) {
+            if slot.is_some_and(|other| other != value) {
                 return Found::Unusable;
             }
             *slot = Some(value);
@@ -105,7 +114,15 @@ impl<'a> CookieHeader<'a> {
 /// RFC 6265's white space; U+2000 and its kin are part of a name.
 const BLANKS: [char; 2] = [' ', '\t'];
 
+fn trim(text: &str) -> &str {
+    text.trim_matches(BLANKS)
+}
+
 fn decode(value: &str) -> Found<'_> {
+    // Session tokens hold no percent sign, and are long.
+    if !value.contains('%') {
+        return Found::Value(Cow::Borrowed(value));
+    }
     match percent_decode_str(value).decode_utf8() {
         Ok(text) => Found::Value(text),
         Err(_) => Found::Unusable,

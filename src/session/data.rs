@@ -115,6 +115,15 @@ impl std::fmt::Debug for Presented<'_> {
 }
 
 impl<'a> Presented<'a> {
+    /// The text and how it was carried, when there is one.
+    pub(super) fn credential(self) -> Option<(&'a str, Carrier)> {
+        match self {
+            Self::Cookie(text) => Some((text, Carrier::Cookie)),
+            Self::Bearer(text) => Some((text, Carrier::Bearer)),
+            Self::None | Self::Unusable => None,
+        }
+    }
+
     /// Reads an `Authorization` header as NextAuth's `getToken` does: exactly `Bearer`, one blank, and a token of the
     /// characters RFC 6750 allows. Another scheme is none of our business; a malformed Bearer is unusable.
     #[must_use]

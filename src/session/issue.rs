@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::data::{Carrier, SessionData, SessionError};
 use super::jwt::{AUTH_TIME, METHODS, RESERVED_CLAIMS, SESSION_ID, end_of_life};
 use super::private_cookie::PrivateCookie;
+use super::verified::Entry;
 use super::{CookieRules, RevocationList, Sessions};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, SessionConfig};
@@ -110,6 +111,24 @@ impl Stored {
             return Err(SessionError::Expired);
         }
         Ok(session_of(record, &user, carrier))
+    }
+
+    /// The revocation list's generation, to be taken before anything is asked.
+    pub(super) fn generation(&self) -> u64 {
+        self.revocations.generation()
+    }
+
+    /// Whether a session that was verified a moment ago still holds, as far as that can be told without asking the
+    /// store. Any doubt is a no, and leads to the store.
+    pub(super) fn still_holds(&self, entry: &Entry) -> bool {
+        let moment = Instant::now();
+        let session = &entry.session;
+        entry.is_fresh(moment)
+            && self.revocations.still_allows(
+                &entry.cleared,
+                moment,
+                (&session.id, &session.user_id, session.authenticated_at),
+            )
     }
 
     /// Asks the list in memory. When it is too old to tell, because this process slept or the store was away, the store
@@ -215,6 +234,8 @@ impl Sessions {
         claims: &Claims,
     ) -> Result<Option<Issued>, IssueError> {
         let stored = self.store()?;
+        // Whatever comes of it, what was known about the carrier is out of date.
+        self.verified.forget(presented, session.carrier);
         let now = self.clock.now();
         let expires_at = end_of_life(&self.ages, now, session.authenticated_at);
         let renewed = stored.store.renew_session(&session.id, now, expires_at).await;
@@ -285,6 +306,12 @@ impl Sessions {
         let changed = stored.store.change_password(&session.user_id, hash, Some(&session.id), until).await?;
         self.refresh_revocations().await?;
         Ok(changed)
+    }
+
+    /// Forgets what was read about a user a moment ago: to be called after a change to their name, address or anything
+    /// else that their sessions show. Other processes see it within [`super::STALE_AFTER`].
+    pub fn forget_user(&self, user: &UserId) {
+        self.verified.forget_user(user);
     }
 
     /// Asks the store what was revoked since the last time.

@@ -11,6 +11,12 @@
 //! People want to see where they are signed in and end a session from afar. The row is never read to let a request in;
 //! it is how the account page knows what there is to end.
 //!
+//! # What is remembered
+//! A credential that was verified is remembered for a while, so that a guard which sees it again verifies nothing and asks
+//! no store. Every such answer still asks the revocation list, and is given only while the list is current; a row is
+//! believed for [`STALE_AFTER`]. So what this process ends or changes counts at once, and what another one does within
+//! that bound, with or without memory.
+//!
 //! # Invariants
 //! - Only `cookies.rs` builds a cookie, and only `cookie_header.rs` reads one.
 //! - [`SessionError::Unavailable`] is an answer of its own: whoever maps it to "signed out" has a bug.
@@ -25,6 +31,7 @@ mod jwt;
 #[cfg(feature = "server")]
 mod private_cookie;
 mod revocations;
+mod verified;
 
 use std::sync::Arc;
 
@@ -37,10 +44,11 @@ pub use issue::{Device, Grant, IssueError, Issued};
 pub use jwt::RESERVED_CLAIMS;
 pub use revocations::{REFRESH_EVERY, RevocationList, STALE_AFTER};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, SessionConfig};
 use crate::model::Strategy;
 use jwt::JwtSessions;
+use verified::{Entry, Verified};
 
 /// Reads sessions, and with a store also issues, renews and ends them.
 #[derive(Debug)]
@@ -48,6 +56,7 @@ pub struct Sessions {
     clock: Arc<dyn Clock>,
     ages: SessionConfig,
     jwt: JwtSessions,
+    verified: Verified,
     #[cfg(feature = "server")]
     stored: Option<issue::Stored>,
 }
@@ -61,36 +70,88 @@ impl Sessions {
             clock,
             ages: config.session.clone(),
             jwt: JwtSessions::new(config),
+            verified: Verified::default(),
             #[cfg(feature = "server")]
             stored: None,
         }
+    }
+
+    /// The session of a credential that was verified a moment ago, when nothing can have changed since and no renewal is
+    /// due: see [`Sessions::read`] for everything else. It never waits.
+    #[must_use]
+    pub fn recent(&self, presented: Presented<'_>) -> Option<Arc<SessionData>> {
+        let (text, carrier) = presented.credential()?;
+        let entry = self.verified.find(text, carrier)?;
+        if !entry.covers(self.clock.now()) {
+            return None;
+        }
+        #[cfg(feature = "server")]
+        if let Some(stored) = &self.stored
+            && !stored.still_holds(&entry)
+        {
+            return None;
+        }
+        Some(Arc::clone(&entry.session))
     }
 
     /// Verifies what a request presented.
     ///
     /// # Errors
     /// The typed reason why there is no session; [`SessionError::Unavailable`] when that is unknown.
-    pub async fn read(&self, presented: Presented<'_>) -> Result<SessionData, SessionError> {
+    pub async fn read(&self, presented: Presented<'_>) -> Result<Arc<SessionData>, SessionError> {
+        if let Some(session) = self.recent(presented) {
+            return Ok(session);
+        }
         let (text, carrier) = match presented {
             Presented::None => return Err(SessionError::Missing),
             Presented::Unusable => return Err(SessionError::Invalid),
             Presented::Cookie(text) => (text, Carrier::Cookie),
             Presented::Bearer(text) => (text, Carrier::Bearer),
         };
+        let (now, epoch) = (self.clock.now(), self.verified.epoch());
         #[cfg(feature = "server")]
         if let Some(stored) = &self.stored {
-            return match self.ages.strategy {
-                Strategy::Database => stored.read_row(text, carrier, self.clock.now()).await,
+            // Taken before anything is asked: what is revoked meanwhile makes the next look at the entry a real one.
+            let (generation, asked) = (stored.generation(), std::time::Instant::now());
+            let session = match self.ages.strategy {
+                Strategy::Database => stored.read_row(text, carrier, now).await?,
                 Strategy::Jwt => {
-                    let data = self.jwt.read(text, carrier, self.clock.now())?;
-                    stored.check_revoked(&data).await.map(|()| data)
+                    let session = self.jwt.read(text, carrier, now)?;
+                    stored.check_revoked(&session).await?;
+                    session
                 }
             };
+            let session = Arc::new(session);
+            let row_read = (self.ages.strategy == Strategy::Database).then_some(asked);
+            let until = self.sure_until(&session);
+            let entry = Entry::new(Arc::clone(&session), now, until, row_read, generation);
+            self.verified.keep(text, carrier, entry, epoch);
+            return Ok(session);
         }
         match self.ages.strategy {
-            Strategy::Jwt => self.jwt.read(text, carrier, self.clock.now()),
+            Strategy::Jwt => {
+                let session = Arc::new(self.jwt.read(text, carrier, now)?);
+                let until = self.sure_until(&session);
+                let entry = Entry::new(Arc::clone(&session), now, until, None, 0);
+                self.verified.keep(text, carrier, entry, epoch);
+                Ok(session)
+            }
             // Only the service that keeps the rows can tell.
             Strategy::Database => Err(SessionError::Unavailable),
+        }
+    }
+
+    /// Up to when no rule of time can refuse the session and no renewal is due. Some rules are kinder than this (a
+    /// tolerance, a format without a greatest age): then the session is read anew, and they decide.
+    fn sure_until(&self, session: &SessionData) -> Timestamp {
+        let ages = &self.ages;
+        let end = session
+            .expires_at
+            .min(session.authenticated_at.plus(ages.absolute_age))
+            .min(session.renewed_at.plus(ages.max_age));
+        match session.carrier {
+            Carrier::Cookie => end.min(session.renewed_at.plus(ages.update_age)),
+            Carrier::Bearer => end,
         }
     }
 

@@ -8,7 +8,8 @@
 //! [`REFRESH_EVERY`]. When the store could not be asked for [`STALE_AFTER`], the list no longer answers: guards then say
 //! "unknown" (503), never "signed in".
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -23,17 +24,41 @@ pub const REFRESH_EVERY: Duration = Duration::from_secs(1);
 pub const STALE_AFTER: Duration = Duration::from_secs(5);
 
 /// The image in memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct RevocationList {
     state: RwLock<State>,
+    /// Counts what was taken in: in the same generation, the same question has the same answer.
+    generation: AtomicU64,
+    /// Where `confirmed` counts from.
+    born: Instant,
+    /// Nanoseconds after `born` at which the store was asked for the last answer it gave; 0 when it gave none.
+    confirmed: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    sessions: HashMap<TokenHash, Timestamp>,
+    sessions: BTreeMap<ShortId, Minute>,
     users: HashMap<UserId, UserRevocation>,
     sequence: i64,
-    confirmed: Option<Instant>,
+}
+
+/// The first 128 bits of a session's hash. A million of these and their minutes fit into 40 MB, where the whole would
+/// not; that two sessions share them is not to be expected, and would only sign somebody out.
+type ShortId = [u8; 16];
+
+/// A moment, rounded up to a minute: no revocation is forgotten early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Minute(u32);
+
+impl Minute {
+    fn of(moment: Timestamp) -> Self {
+        let minutes = moment.plus(59).0.max(0) / 60;
+        Self(u32::try_from(minutes).unwrap_or(u32::MAX))
+    }
+}
+
+fn short(id: &TokenHash) -> ShortId {
+    id.as_bytes().first_chunk().copied().unwrap_or_default()
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -42,24 +67,80 @@ struct UserRevocation {
     expires_at: Timestamp,
 }
 
+impl Default for RevocationList {
+    fn default() -> Self {
+        Self {
+            state: RwLock::default(),
+            generation: AtomicU64::new(0),
+            born: Instant::now(),
+            confirmed: AtomicU64::new(0),
+        }
+    }
+}
+
 impl RevocationList {
     /// Whether this session, of this user, was revoked; `None` when the list is too old to tell.
     #[must_use]
     pub fn is_revoked(&self, id: &TokenHash, user: &UserId, authenticated_at: Timestamp) -> Option<bool> {
-        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        let confirmed = state.confirmed?;
-        let session = state.sessions.contains_key(id);
-        let user = state.users.get(user).is_some_and(|found| authenticated_at <= found.not_after);
-        if session || user {
-            return Some(true);
+        if self.names(id, user, authenticated_at) {
+            // Before the first answer of the store the list knows nothing, not even this.
+            return (self.confirmed.load(Ordering::Acquire) > 0).then_some(true);
         }
-        (confirmed.elapsed() < STALE_AFTER).then_some(false)
+        self.is_current(Instant::now()).then_some(false)
+    }
+
+    /// Whether the store confirmed the list lately enough for a "no" to be believed.
+    #[must_use]
+    pub fn is_current(&self, moment: Instant) -> bool {
+        let confirmed = self.confirmed.load(Ordering::Acquire);
+        let now = self.nanoseconds(moment);
+        confirmed > 0 && u128::from(now.saturating_sub(confirmed)) < STALE_AFTER.as_nanos()
+    }
+
+    /// Counts what was taken in. Taken before a question to the list or the store, it tells later whether the answer
+    /// can have changed.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Whether a session that was not revoked in generation `cleared` still is not, as far as a current list can tell.
+    /// A generation that is still the same needs no look at the list.
+    #[must_use]
+    pub fn still_allows(
+        &self,
+        cleared: &AtomicU64,
+        moment: Instant,
+        (id, user, authenticated_at): (&TokenHash, &UserId, Timestamp),
+    ) -> bool {
+        if !self.is_current(moment) {
+            return false;
+        }
+        let generation = self.generation();
+        if cleared.load(Ordering::Relaxed) == generation {
+            return true;
+        }
+        let allowed = !self.names(id, user, authenticated_at);
+        if allowed {
+            cleared.store(generation, Ordering::Relaxed);
+        }
+        allowed
+    }
+
+    fn names(&self, id: &TokenHash, user: &UserId, authenticated_at: Timestamp) -> bool {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        state.sessions.contains_key(&short(id))
+            || state.users.get(user).is_some_and(|found| authenticated_at <= found.not_after)
+    }
+
+    fn nanoseconds(&self, moment: Instant) -> u64 {
+        u64::try_from(moment.saturating_duration_since(self.born).as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// Whether this very session is on the list, whatever its age.
     #[must_use]
     pub fn holds_session(&self, id: &TokenHash) -> bool {
-        self.state.read().unwrap_or_else(PoisonError::into_inner).sessions.contains_key(id)
+        self.state.read().unwrap_or_else(PoisonError::into_inner).sessions.contains_key(&short(id))
     }
 
     /// The highest sequence seen: where the next refresh goes on.
@@ -75,22 +156,29 @@ impl RevocationList {
             state.add(&revocation.subject, revocation.not_after, revocation.expires_at);
             state.sequence = state.sequence.max(revocation.sequence);
         }
+        if !revocations.is_empty() {
+            self.generation.fetch_add(1, Ordering::AcqRel);
+        }
     }
 
     /// Takes in what this process has just stored, ahead of the next refresh.
     pub fn add(&self, subject: &Subject, not_after: Timestamp, expires_at: Timestamp) {
-        self.state.write().unwrap_or_else(PoisonError::into_inner).add(subject, not_after, expires_at);
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.add(subject, not_after, expires_at);
+        self.generation.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Notes that the store had nothing newer at `asked`.
     pub fn confirm(&self, asked: Instant) {
-        self.state.write().unwrap_or_else(PoisonError::into_inner).confirmed = Some(asked);
+        // Of two questions that cross, the later one counts.
+        self.confirmed.fetch_max(self.nanoseconds(asked).max(1), Ordering::AcqRel);
     }
 
     /// Forgets what expired before `before`.
     pub fn forget_expired(&self, before: Timestamp) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        state.sessions.retain(|_, expires_at| *expires_at >= before);
+        let before_minute = Minute::of(before);
+        state.sessions.retain(|_, expires| *expires >= before_minute);
         state.users.retain(|_, user| user.expires_at >= before);
     }
 
@@ -112,8 +200,9 @@ impl State {
     fn add(&mut self, subject: &Subject, not_after: Timestamp, expires_at: Timestamp) {
         match subject {
             Subject::Session(id) => {
-                let known = self.sessions.entry(*id).or_insert(expires_at);
-                *known = (*known).max(expires_at);
+                let expires = Minute::of(expires_at);
+                let known = self.sessions.entry(short(id)).or_insert(expires);
+                *known = (*known).max(expires);
             }
             Subject::User(id) => {
                 let fresh = UserRevocation { not_after, expires_at };
@@ -163,7 +252,34 @@ mod tests {
         list.add(&Subject::Session(TokenHash::of("s")), NOW, NOW.plus(10));
         list.forget_expired(NOW.plus(10));
         assert_eq!(list.len(), 1);
-        list.forget_expired(NOW.plus(11));
+        list.forget_expired(NOW.plus(10 + 60));
         assert!(list.is_empty());
+    }
+
+    #[test]
+    fn a_generation_that_is_the_same_has_the_same_answer() {
+        let list = RevocationList::default();
+        let cleared = AtomicU64::new(list.generation());
+        let (id, ada) = (TokenHash::of("s"), user("ada"));
+        let allows = |moment| list.still_allows(&cleared, moment, (&id, &ada, NOW));
+        let asked = Instant::now();
+        assert!(!allows(asked), "never confirmed");
+        list.confirm(asked);
+        assert!(allows(asked));
+        assert!(!allows(asked + STALE_AFTER), "too old to tell");
+        list.add(&Subject::Session(TokenHash::of("another")), NOW, NOW.plus(10));
+        assert!(allows(asked));
+        assert_eq!(cleared.load(Ordering::Relaxed), list.generation());
+        list.add(&Subject::User(user("ada")), NOW, NOW.plus(10));
+        assert!(!allows(asked) && !allows(asked), "and it stays so");
+    }
+
+    #[test]
+    fn a_minute_is_rounded_up_and_never_overflows() {
+        assert_eq!(Minute::of(Timestamp(0)), Minute(0));
+        assert_eq!(Minute::of(Timestamp(1)), Minute(1));
+        assert_eq!(Minute::of(Timestamp(60)), Minute(1));
+        assert_eq!(Minute::of(Timestamp(-5)), Minute(0));
+        assert_eq!(Minute::of(Timestamp(i64::MAX)), Minute(u32::MAX));
     }
 }

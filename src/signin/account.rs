@@ -80,6 +80,7 @@ impl SignIn {
         let name = if name.is_empty() { None } else { Some(DisplayName::parse(name)?) };
         let changed = self.store.set_name(&session.user_id, name.as_ref()).await;
         changed.map_err(SignInError::from)?;
+        self.sessions.forget_user(&session.user_id);
         let mut renamed = session.clone();
         renamed.name = name.as_ref().map(|name| name.as_str().to_owned());
         renamed.claims.set("name", renamed.name.clone());

@@ -121,7 +121,8 @@ impl Store for FaultyStore {
     }
 }
 
-/// With the database strategy every read asks the store: a failure is 503, touches no cookie, and passes.
+/// With the database strategy a session that was not read a moment ago needs the store: a failure is 503, touches no
+/// cookie, and passes.
 #[rocket::async_test]
 async fn a_store_that_is_down_is_503_and_never_signed_out() {
     let app = App::new("database").await;

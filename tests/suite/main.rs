@@ -16,6 +16,7 @@ mod protocol;
 mod redirects;
 mod sessions;
 mod sign_up;
+mod verified;
 
 #[path = "../support/data.rs"]
 mod data;

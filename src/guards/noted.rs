@@ -1,0 +1,30 @@
+//! What is noted about a request while it is answered.
+//!
+//! It is one entry of the request's local cache, so that a request pays for one, whatever is asked about it.
+
+use std::sync::Arc;
+
+use rocket::Request;
+use tokio::sync::OnceCell;
+
+use super::Outbox;
+use crate::session::{SessionData, SessionError};
+
+/// Who sent the request, once a guard has asked, and the cookies its answer sets.
+#[derive(Default)]
+pub(crate) struct Noted {
+    pub(super) sender: OnceCell<Result<Arc<SessionData>, SessionError>>,
+    pub(crate) outbox: Outbox,
+}
+
+impl Noted {
+    /// What is noted about this request.
+    pub(crate) fn of<'r>(request: &'r Request<'_>) -> &'r Self {
+        request.local_cache(Self::default)
+    }
+
+    /// Whether a guard asked who sent the request: the answer may then differ from person to person.
+    pub(crate) fn has_asked(&self) -> bool {
+        self.sender.initialized()
+    }
+}
