@@ -14,7 +14,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, SessionConfig};
 use crate::model::{AuthMethod, SessionRecord, Strategy, Subject, User, UserId};
 use crate::secret::{EntropyError, PlainToken, TokenHash};
-use crate::store::{self, Inserted, Store};
+use crate::store::{self, Inserted, Replaced, Store};
 use crate::token::{Claims, MintError};
 
 /// Why a session could not be issued, renewed or ended.
@@ -62,6 +62,8 @@ pub struct Grant<'a> {
     pub claims: Claims,
     /// The browser.
     pub device: Device,
+    /// The session this browser had, which ends when the new one begins.
+    pub replaces: Option<&'a SessionData>,
 }
 
 /// What people recognise a browser by in the list of their sessions.
@@ -110,7 +112,10 @@ impl Stored {
         if now >= record.expires_at {
             return Err(SessionError::Expired);
         }
-        Ok(session_of(record, &user, carrier))
+        session_of(record, &user, carrier).map_err(|error| {
+            tracing::error!(%error, "a session could not be read");
+            SessionError::Unavailable
+        })
     }
 
     /// The revocation list's generation, to be taken before anything is asked.
@@ -185,10 +190,10 @@ impl Sessions {
     }
 
     /// Begins a session under a fresh id, whatever the browser had before: nothing can be fixed in advance
-    /// (ASVS 5.0, 7.2.4).
+    /// (ASVS 5.0, 7.2.4). The session it replaces ends in the same act.
     ///
     /// # Errors
-    /// [`IssueError`]; nothing was begun then.
+    /// [`IssueError`]; nothing was begun then, and the old session goes on.
     pub async fn issue(&self, grant: Grant<'_>) -> Result<Issued, IssueError> {
         let stored = self.store()?;
         let now = self.clock.now();
@@ -209,17 +214,24 @@ impl Sessions {
         let value = match self.ages.strategy {
             Strategy::Database => stored.private.seal(&plain),
             Strategy::Jwt => {
-                let mut claims = claims_of(&record, grant.user);
+                let mut claims = claims_of(&record, grant.user)?;
                 claims.set(SESSION_ID, plain.expose());
                 self.jwt.mint(&claims, now, now)?.0
             }
         };
-        match stored.store.insert_session(&record).await? {
+        let expires_at = record.expires_at;
+        let old = grant
+            .replaces
+            .map(|old| Replaced { id: old.id, revoke_until: self.last_moment(old.authenticated_at) });
+        let session = session_of(record.clone(), grant.user, Carrier::Cookie)?;
+        match stored.store.insert_session(&record, old).await? {
             Inserted::Inserted => {}
             Inserted::NoSuchUser => return Err(IssueError::NoSuchUser),
         }
-        let expires_at = record.expires_at;
-        Ok(Issued { value, expires_at, session: session_of(record, grant.user, Carrier::Cookie) })
+        if let Some(old) = old {
+            stored.revocations.add(&Subject::Session(old.id), now, old.revoke_until);
+        }
+        Ok(Issued { value, expires_at, session })
     }
 
     /// Renews a session carried by the cookie value `presented`: a later expiry, the same id. `claims` replace the
@@ -238,21 +250,12 @@ impl Sessions {
         self.verified.forget(presented, session.carrier);
         let now = self.clock.now();
         let expires_at = end_of_life(&self.ages, now, session.authenticated_at);
-        let renewed = stored.store.renew_session(&session.id, now, expires_at).await;
+        let renewed = stored.store.renew_session(&session.id, now, expires_at).await?;
         let value = match self.ages.strategy {
-            Strategy::Database => {
-                if !renewed? {
-                    return Ok(None);
-                }
-                presented.to_owned()
-            }
-            Strategy::Jwt => {
-                // The row only feeds the list of sessions: without it the token is renewed all the same.
-                if let Err(error) = renewed {
-                    tracing::warn!(%error, "the last use of a session could not be noted");
-                }
-                self.jwt.mint(claims, now, session.authenticated_at)?.0
-            }
+            Strategy::Database if renewed => presented.to_owned(),
+            Strategy::Database => return Ok(None),
+            // The row only feeds the list of sessions. A token of another issuer has none.
+            Strategy::Jwt => self.jwt.mint(claims, now, session.authenticated_at)?.0,
         };
         let session = SessionData { renewed_at: now, expires_at, ..session.clone() };
         Ok(Some(Issued { value, expires_at, session }))
@@ -292,8 +295,8 @@ impl Sessions {
         let stored = self.store()?;
         let until = self.last_moment(self.clock.now());
         let ended = stored.store.end_sessions_of(user, keep, until).await?;
-        self.refresh_revocations().await?;
-        Ok(ended)
+        self.note_ended(&ended, until)?;
+        Ok(ended.len() as u64)
     }
 
     /// Replaces a password and, in the same act, ends the user's other sessions. `false` when the user is gone.
@@ -304,8 +307,18 @@ impl Sessions {
         let stored = self.store()?;
         let until = self.last_moment(self.clock.now());
         let changed = stored.store.change_password(&session.user_id, hash, Some(&session.id), until).await?;
-        self.refresh_revocations().await?;
-        Ok(changed)
+        self.note_ended(changed.as_deref().unwrap_or_default(), until)?;
+        Ok(changed.is_some())
+    }
+
+    /// Takes what this process has just ended into its list. The store is not asked again: it could fail, and what was
+    /// done would be reported as unknown.
+    fn note_ended(&self, ended: &[TokenHash], until: Timestamp) -> Result<(), store::Error> {
+        let stored = self.store()?;
+        for id in ended {
+            stored.revocations.add(&Subject::Session(*id), self.clock.now(), until);
+        }
+        Ok(())
     }
 
     /// Forgets what was read about a user a moment ago: to be called after a change to their name, address or anything
@@ -343,22 +356,23 @@ fn custom_claims(claims: &Claims) -> String {
 }
 
 /// What a token of this session holds; the session's id excepted, which only the browser keeps.
-fn claims_of(record: &SessionRecord, user: &User) -> Claims {
-    let mut claims = Claims(serde_json::from_str(&record.claims).unwrap_or_default());
+fn claims_of(record: &SessionRecord, user: &User) -> Result<Claims, store::Error> {
+    let own = serde_json::from_str(&record.claims);
+    let mut claims = Claims(own.map_err(|_| store::Error::Corrupt("a session's claims".to_owned()))?);
     claims.set("name", user.name.as_ref().map(|name| name.as_str().to_owned()));
     claims.set("email", user.email.as_str());
     claims.set("picture", user.image.clone());
     claims.set("sub", record.user_id.as_str());
     claims.set(AUTH_TIME, record.authenticated_at.0);
     claims.set(METHODS, vec![record.method.as_str()]);
-    claims
+    Ok(claims)
 }
 
-fn session_of(record: SessionRecord, user: &User, carrier: Carrier) -> SessionData {
-    let mut claims = claims_of(&record, user);
+fn session_of(record: SessionRecord, user: &User, carrier: Carrier) -> Result<SessionData, store::Error> {
+    let mut claims = claims_of(&record, user)?;
     claims.set("iat", record.renewed_at.0);
     claims.set("exp", record.expires_at.0);
-    SessionData {
+    Ok(SessionData {
         id: record.id,
         user_id: record.user_id,
         name: user.name.as_ref().map(|name| name.as_str().to_owned()),
@@ -371,7 +385,7 @@ fn session_of(record: SessionRecord, user: &User, carrier: Carrier) -> SessionDa
         expires_at: record.expires_at,
         claims,
         carrier,
-    }
+    })
 }
 
 /// For callers that only have the configuration: the ages of sessions.

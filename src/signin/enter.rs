@@ -8,7 +8,6 @@ use super::hooks::{Decision, Event, SignInAttempt, Trigger};
 use super::service::{Client, SignIn};
 use crate::providers::Identity;
 use crate::session::{Device, Grant, Issued, SessionData};
-use crate::store;
 use crate::token::Claims;
 
 /// Where somebody enters from.
@@ -50,24 +49,9 @@ impl SignIn {
             user_agent: entry.client.user_agent.clone(),
             address: entry.client.address.map(|address| address.to_string()),
         };
-        let issued = self.sessions.issue(Grant { user, method: *method, claims, device }).await?;
-        self.replace(entry.replaces, &issued).await?;
+        let grant = Grant { user, method: *method, claims, device, replaces: entry.replaces };
+        let issued = self.sessions.issue(grant).await?;
         self.tell(&Event::SignedIn { session: &issued.session, address: entry.client.address }).await;
         Ok(Entered::Session(Box::new(issued)))
-    }
-
-    /// Ends the session that a new one replaces. When that fails, the answer is "unknown" and the browser keeps what it
-    /// had: the old session goes on, and the new one, which nobody was given, is taken back if the store lets us.
-    async fn replace(&self, old: Option<&SessionData>, issued: &Issued) -> Result<(), store::Error> {
-        let Some(old) = old else {
-            return Ok(());
-        };
-        let ended = self.sessions.end(old).await;
-        if ended.is_err()
-            && let Err(error) = self.sessions.end(&issued.session).await
-        {
-            tracing::warn!(%error, "a session that nobody was given could not be ended");
-        }
-        ended
     }
 }

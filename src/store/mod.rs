@@ -33,7 +33,7 @@ use rocket::async_trait;
 pub use attempts::{AttemptCount, Attempts};
 pub use postgres::PostgresStore;
 pub use revocations::Revocations;
-pub use sessions::{Inserted, Sessions};
+pub use sessions::{Inserted, Replaced, Sessions};
 pub use sqlite::SqliteStore;
 pub use users::{Created, UserWithPassword, Users};
 

@@ -17,12 +17,28 @@ pub enum Inserted {
     NoSuchUser,
 }
 
+/// The session that a new one takes the place of.
+#[derive(Debug, Clone, Copy)]
+pub struct Replaced {
+    /// The old session.
+    pub id: TokenHash,
+    /// Until when it must be remembered as ended.
+    pub revoke_until: Timestamp,
+}
+
 /// Sessions.
 #[async_trait]
 pub trait Sessions: Send + Sync {
     /// Adds a session. Fails on an id that exists (256 random bits do not collide: it is a fault, and never replaces
     /// a row), and when the user does not exist or is disabled ([`Inserted::NoSuchUser`]).
-    async fn insert_session(&self, session: &SessionRecord) -> Result<Inserted, Error>;
+    ///
+    /// The session it `replaces`, whose ever it is, ends in the same act as by [`Sessions::end_session`] without an
+    /// owner: there is the new one or the old one, never both and never neither.
+    async fn insert_session(
+        &self,
+        session: &SessionRecord,
+        replaces: Option<Replaced>,
+    ) -> Result<Inserted, Error>;
     /// The session and its user in one query. The row is returned even when it is expired or its user disabled.
     async fn find_session(&self, id: &TokenHash) -> Result<Option<(SessionRecord, User)>, Error>;
     /// Moves the renewal and the expiry of a session that still exists, and only forward; never brings one back.
@@ -45,13 +61,13 @@ pub trait Sessions: Send + Sync {
         owner: Option<&UserId>,
         revoke_until: Timestamp,
     ) -> Result<bool, Error>;
-    /// Ends all sessions of a user but `keep`, each as [`Sessions::end_session`] does, in one act. How many ended.
+    /// Ends all sessions of a user but `keep`, each as [`Sessions::end_session`] does, in one act. Which ended.
     async fn end_sessions_of(
         &self,
         user: &UserId,
         keep: Option<&TokenHash>,
         revoke_until: Timestamp,
-    ) -> Result<u64, Error>;
+    ) -> Result<Vec<TokenHash>, Error>;
     /// Deletes up to `limit` rows that expired before `before`. How many were deleted.
     async fn delete_expired_sessions(&self, before: Timestamp, limit: u32) -> Result<u64, Error>;
 }

@@ -44,14 +44,14 @@ pub trait Users: Send + Sync {
     /// Replaces the password's hash. `false` when there is no such user.
     async fn set_password_hash(&self, id: &UserId, hash: &str) -> Result<bool, Error>;
     /// Replaces the password's hash and, in the same act, ends every session of the user but `keep`, as
-    /// [`Sessions::end_sessions_of`] does. `false` when there is no such user.
+    /// [`Sessions::end_sessions_of`] does. Which ended; `None` when there is no such user.
     async fn change_password(
         &self,
         id: &UserId,
         hash: &str,
         keep: Option<&TokenHash>,
         revoke_until: Timestamp,
-    ) -> Result<bool, Error>;
+    ) -> Result<Option<Vec<TokenHash>>, Error>;
     /// Replaces the display name. `false` when there is no such user.
     async fn set_name(&self, id: &UserId, name: Option<&DisplayName>) -> Result<bool, Error>;
     /// Disables a user at `now`: in one act, sets `disabled_at`, deletes the user's sessions and adds a

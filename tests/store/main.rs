@@ -91,7 +91,7 @@ pub(crate) fn record(user: &UserId) -> SessionRecord {
 /// A stored session.
 pub(crate) async fn session(store: &dyn Store, user: &UserId) -> TokenHash {
     let record = record(user);
-    assert_eq!(store.insert_session(&record).await.unwrap(), Inserted::Inserted);
+    assert_eq!(store.insert_session(&record, None).await.unwrap(), Inserted::Inserted);
     record.id
 }
 

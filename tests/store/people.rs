@@ -64,7 +64,7 @@ async fn a_name_and_a_password_can_be_replaced(fresh: &Fresh) {
     let nobody = UserId::from_existing("nobody");
     assert!(!fresh.store.set_name(&nobody, None).await.unwrap());
     assert!(!fresh.store.set_password_hash(&nobody, "x").await.unwrap());
-    assert!(!fresh.store.change_password(&nobody, "x", None, NOW).await.unwrap());
+    assert_eq!(fresh.store.change_password(&nobody, "x", None, NOW).await.unwrap(), None);
     assert!(!fresh.store.disable_user(&nobody, NOW, NOW).await.unwrap());
     assert!(!fresh.store.enable_user(&nobody).await.unwrap());
 }
@@ -74,7 +74,8 @@ async fn a_new_password_ends_every_session_but_the_kept_one(fresh: &Fresh) {
     let (ada, eve) = (user(store, "ada@example.com").await, user(store, "eve@example.com").await);
     let (kept, ended, foreign) =
         (session(store, &ada).await, session(store, &ada).await, session(store, &eve).await);
-    assert!(store.change_password(&ada, "new", Some(&kept), NOW.plus(99)).await.unwrap());
+    let changed = store.change_password(&ada, "new", Some(&kept), NOW.plus(99)).await.unwrap();
+    assert_eq!(changed, Some(vec![ended]));
     assert!(store.find_session(&kept).await.unwrap().is_some());
     assert!(store.find_session(&foreign).await.unwrap().is_some());
     assert!(store.find_session(&ended).await.unwrap().is_none());
@@ -93,7 +94,7 @@ async fn a_disabled_user_has_no_session_left(fresh: &Fresh) {
     assert_eq!(store.find_user(&ada).await.unwrap().unwrap().disabled_at, Some(NOW), "since the first time");
     let revoked = store.revocations_after(0, 10).await.unwrap();
     assert!(revoked.iter().any(|revocation| revocation.subject == Subject::User(ada.clone())));
-    let refused = store.insert_session(&crate::record(&ada)).await.unwrap();
+    let refused = store.insert_session(&crate::record(&ada), None).await.unwrap();
     assert_eq!(refused, countersign::store::Inserted::NoSuchUser);
     assert!(store.enable_user(&ada).await.unwrap());
     session(store, &ada).await;

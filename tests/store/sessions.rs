@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use countersign::model::{Subject, UserId};
 use countersign::secret::TokenHash;
-use countersign::store::Inserted;
+use countersign::store::{Inserted, Replaced};
 
 use crate::{Fresh, NOW, on_both, record, session, user};
 
 on_both!(
     a_session_comes_back_with_its_user,
     an_id_never_replaces_another,
+    a_session_takes_the_place_of_another_or_does_not,
     a_renewal_only_moves_forward_and_never_resurrects,
     ending_is_for_its_owner,
     ending_without_a_row_is_remembered,
@@ -25,12 +26,12 @@ async fn a_session_comes_back_with_its_user(fresh: &Fresh) {
     let store = &*fresh.store;
     let ada = user(store, "ada@example.com").await;
     let new = record(&ada);
-    assert_eq!(store.insert_session(&new).await.unwrap(), Inserted::Inserted);
+    assert_eq!(store.insert_session(&new, None).await.unwrap(), Inserted::Inserted);
     let (found, owner) = store.find_session(&new.id).await.unwrap().unwrap();
     assert_eq!((found, owner.id), (new, ada));
     assert!(store.find_session(&TokenHash::of("none")).await.unwrap().is_none());
     let nobody = record(&UserId::from_existing("nobody"));
-    assert_eq!(store.insert_session(&nobody).await.unwrap(), Inserted::NoSuchUser);
+    assert_eq!(store.insert_session(&nobody, None).await.unwrap(), Inserted::NoSuchUser);
 }
 
 async fn an_id_never_replaces_another(fresh: &Fresh) {
@@ -39,8 +40,34 @@ async fn an_id_never_replaces_another(fresh: &Fresh) {
     let id = session(store, &ada).await;
     let mut forged = record(&eve);
     forged.id = id;
-    assert!(store.insert_session(&forged).await.is_err());
+    assert!(store.insert_session(&forged, None).await.is_err());
     assert_eq!(store.find_session(&id).await.unwrap().unwrap().1.id, ada);
+}
+
+async fn a_session_takes_the_place_of_another_or_does_not(fresh: &Fresh) {
+    let store = &*fresh.store;
+    let ada = user(store, "ada@example.com").await;
+    let old = session(store, &ada).await;
+    let replaces = Some(Replaced { id: old, revoke_until: NOW.plus(9) });
+    // A new one that cannot be: the old one goes on, and nothing is remembered as ended.
+    let mut twin = record(&ada);
+    twin.id = session(store, &ada).await;
+    assert!(store.insert_session(&twin, replaces).await.is_err());
+    let nobody = record(&UserId::from_existing("nobody"));
+    assert_eq!(store.insert_session(&nobody, replaces).await.unwrap(), Inserted::NoSuchUser);
+    assert!(store.find_session(&old).await.unwrap().is_some());
+    assert!(store.revocations_after(0, 10).await.unwrap().is_empty());
+    let new = record(&ada);
+    assert_eq!(store.insert_session(&new, replaces).await.unwrap(), Inserted::Inserted);
+    assert!(store.find_session(&old).await.unwrap().is_none());
+    assert!(store.find_session(&new.id).await.unwrap().is_some());
+    let revoked = store.revocations_after(0, 10).await.unwrap();
+    assert_eq!(revoked.iter().map(|found| &found.subject).collect::<Vec<_>>(), [&Subject::Session(old)]);
+    // A token of another issuer has no row, and is remembered all the same.
+    let foreign = TokenHash::of("a token of another issuer");
+    let replaces = Some(Replaced { id: foreign, revoke_until: NOW.plus(9) });
+    assert_eq!(store.insert_session(&record(&ada), replaces).await.unwrap(), Inserted::Inserted);
+    assert_eq!(store.revocations_after(1, 10).await.unwrap()[0].subject, Subject::Session(foreign));
 }
 
 async fn a_renewal_only_moves_forward_and_never_resurrects(fresh: &Fresh) {
@@ -86,12 +113,12 @@ async fn all_others_end(fresh: &Fresh) {
     }
     let foreign = session(store, &eve).await;
     assert_eq!(store.list_sessions(&ada).await.unwrap().len(), 4);
-    assert_eq!(store.end_sessions_of(&ada, Some(&kept), NOW.plus(9)).await.unwrap(), 3);
+    assert_eq!(store.end_sessions_of(&ada, Some(&kept), NOW.plus(9)).await.unwrap().len(), 3);
     let left = store.list_sessions(&ada).await.unwrap();
     assert_eq!(left.iter().map(|record| record.id).collect::<Vec<_>>(), [kept]);
     assert!(store.find_session(&foreign).await.unwrap().is_some());
     assert_eq!(store.revocations_after(0, 10).await.unwrap().len(), 3);
-    assert_eq!(store.end_sessions_of(&ada, None, NOW.plus(9)).await.unwrap(), 1);
+    assert_eq!(store.end_sessions_of(&ada, None, NOW.plus(9)).await.unwrap(), [kept]);
 }
 
 async fn expired_rows_go_in_batches(fresh: &Fresh) {

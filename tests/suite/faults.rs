@@ -7,7 +7,8 @@ use countersign::clock::Timestamp;
 use countersign::model::{DisplayName, Email, NewUser, Revocation, SessionRecord, Subject, User, UserId};
 use countersign::secret::TokenHash;
 use countersign::store::{
-    AttemptCount, Attempts, Created, Error, Inserted, Revocations, Sessions, Store, UserWithPassword, Users,
+    AttemptCount, Attempts, Created, Error, Inserted, Replaced, Revocations, Sessions, Store,
+    UserWithPassword, Users,
 };
 use rocket::async_trait;
 use rocket::http::{ContentType, Method};
@@ -73,19 +74,19 @@ delegate! {
         fn find_user(id: &UserId) -> Option<User>;
         fn find_user_by_email(email: &Email) -> Option<UserWithPassword>;
         fn set_password_hash(id: &UserId, hash: &str) -> bool;
-        fn change_password(id: &UserId, hash: &str, keep: Option<&TokenHash>, until: Timestamp) -> bool;
+        fn change_password(id: &UserId, hash: &str, keep: Option<&TokenHash>, until: Timestamp) -> Option<Vec<TokenHash>>;
         fn set_name(id: &UserId, name: Option<&DisplayName>) -> bool;
         fn disable_user(id: &UserId, now: Timestamp, until: Timestamp) -> bool;
         fn enable_user(id: &UserId) -> bool;
         fn list_users(after: Option<&Email>, limit: u32) -> Vec<User>;
     }
     Sessions {
-        fn insert_session(session: &SessionRecord) -> Inserted;
+        fn insert_session(session: &SessionRecord, replaces: Option<Replaced>) -> Inserted;
         fn find_session(id: &TokenHash) -> Option<(SessionRecord, User)>;
         fn renew_session(id: &TokenHash, renewed_at: Timestamp, expires_at: Timestamp) -> bool;
         fn list_sessions(user: &UserId) -> Vec<SessionRecord>;
         fn end_session(id: &TokenHash, owner: Option<&UserId>, until: Timestamp) -> bool;
-        fn end_sessions_of(user: &UserId, keep: Option<&TokenHash>, until: Timestamp) -> u64;
+        fn end_sessions_of(user: &UserId, keep: Option<&TokenHash>, until: Timestamp) -> Vec<TokenHash>;
         fn delete_expired_sessions(before: Timestamp, limit: u32) -> u64;
     }
     Revocations {

@@ -58,19 +58,20 @@ pub(super) async fn revoke(
     Ok(())
 }
 
-/// Ends all sessions of a user but `keep` within an act. How many ended.
+/// Ends all sessions of a user but `keep` within an act. Which ended.
 pub(super) async fn end_all(
     act: &mut Transaction<'static, Postgres>,
     user: &UserId,
     keep: Option<&TokenHash>,
     revoke_until: Timestamp,
-) -> Result<u64, Error> {
+) -> Result<Vec<TokenHash>, Error> {
     let keep: &[u8] = keep.map_or(&[], |keep| keep.as_bytes());
     let query =
         sqlx::query_scalar::<_, Vec<u8>>(sql::sessions::DELETE_OTHER_SESSIONS).bind(user.as_str()).bind(keep);
     let ended = query.fetch_all(&mut **act).await?;
+    let ended: Vec<TokenHash> = ended.iter().map(|id| hash(id)).collect::<Result<_, _>>()?;
     for id in &ended {
-        revoke(act, &Subject::Session(hash(id)?), revoke_until, revoke_until).await?;
+        revoke(act, &Subject::Session(*id), revoke_until, revoke_until).await?;
     }
-    Ok(ended.len() as u64)
+    Ok(ended)
 }

@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::model::{SessionRecord, Subject, User, UserId};
 use crate::secret::TokenHash;
 use crate::store::rows::{SessionAndUserRow, SessionRow, all};
-use crate::store::{Error, Inserted, Sessions, sql};
+use crate::store::{Error, Inserted, Replaced, Sessions, sql};
 
 pub(super) const INSERT_SESSION: &str = "INSERT INTO sessions (id, user_id, strategy, method, authenticated_at, expires_at, \
      renewed_at, user_agent, address, claims) SELECT $1, users.id, $3, $4, $5, $6, $7, $8, $9, $10 \
@@ -16,7 +16,11 @@ pub(super) const INSERT_SESSION: &str = "INSERT INTO sessions (id, user_id, stra
 
 #[async_trait]
 impl Sessions for PostgresStore {
-    async fn insert_session(&self, session: &SessionRecord) -> Result<Inserted, Error> {
+    async fn insert_session(
+        &self,
+        session: &SessionRecord,
+        replaces: Option<Replaced>,
+    ) -> Result<Inserted, Error> {
         let query = sqlx::query(INSERT_SESSION)
             .bind(session.id.as_bytes().as_slice())
             .bind(session.user_id.as_str())
@@ -28,7 +32,21 @@ impl Sessions for PostgresStore {
             .bind(session.user_agent.as_deref())
             .bind(session.address.as_deref())
             .bind(session.claims.as_str());
-        Ok(if self.change(query).await? { Inserted::Inserted } else { Inserted::NoSuchUser })
+        let Some(old) = replaces else {
+            return Ok(if self.change(query).await? { Inserted::Inserted } else { Inserted::NoSuchUser });
+        };
+        self.bounded(async {
+            let mut act = self.begin().await?;
+            if query.execute(&mut *act).await?.rows_affected() == 0 {
+                return Ok(Inserted::NoSuchUser);
+            }
+            let end = sqlx::query(sql::sessions::DELETE_SESSION).bind(old.id.as_bytes().as_slice());
+            end.execute(&mut *act).await?;
+            revoke(&mut act, &Subject::Session(old.id), old.revoke_until, old.revoke_until).await?;
+            act.commit().await?;
+            Ok(Inserted::Inserted)
+        })
+        .await
     }
 
     async fn find_session(&self, id: &TokenHash) -> Result<Option<(SessionRecord, User)>, Error> {
@@ -85,7 +103,7 @@ impl Sessions for PostgresStore {
         user: &UserId,
         keep: Option<&TokenHash>,
         revoke_until: Timestamp,
-    ) -> Result<u64, Error> {
+    ) -> Result<Vec<TokenHash>, Error> {
         self.bounded(async {
             let mut act = self.begin().await?;
             let ended = end_all(&mut act, user, keep, revoke_until).await?;

@@ -46,7 +46,7 @@ impl Users for SqliteStore {
         hash: &str,
         keep: Option<&TokenHash>,
         revoke_until: Timestamp,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<Vec<TokenHash>>, Error> {
         self.bounded(async {
             let mut act = self.begin().await?;
             let changed = sqlx::query(sql::users::SET_PASSWORD_HASH)
@@ -55,11 +55,11 @@ impl Users for SqliteStore {
                 .execute(&mut *act)
                 .await?;
             if changed.rows_affected() == 0 {
-                return Ok(false);
+                return Ok(None);
             }
-            end_all(&mut act, id, keep, revoke_until).await?;
+            let ended = end_all(&mut act, id, keep, revoke_until).await?;
             act.commit().await?;
-            Ok(true)
+            Ok(Some(ended))
         })
         .await
     }
