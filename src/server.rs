@@ -61,6 +61,7 @@ pub(crate) struct Background {
     store: Arc<dyn Store>,
     sessions: Arc<Sessions>,
     revocations: Arc<RevocationList>,
+    limits: Limits,
     clock: Arc<dyn Clock>,
     tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
     stopping: AtomicBool,
@@ -111,6 +112,7 @@ pub(crate) async fn start(config: Config, parts: Parts) -> Result<Started, Start
     ));
     sessions.refresh_revocations().await?;
     let limits = Limits::new(Arc::clone(&store), Arc::clone(&clock), config.limits.clone());
+    let owing = limits.clone();
     let credentials = config.credentials.as_ref().map(|rules| credentials(&store, rules)).transpose()?;
     let site_name = config.site_name.clone();
     let sign_in =
@@ -125,8 +127,15 @@ pub(crate) async fn start(config: Config, parts: Parts) -> Result<Started, Start
         config,
     };
     let tasks = std::sync::Mutex::default();
-    let background =
-        Background { store, sessions, revocations, clock, tasks, stopping: AtomicBool::new(false) };
+    let background = Background {
+        store,
+        sessions,
+        revocations,
+        limits: owing,
+        clock,
+        tasks,
+        stopping: AtomicBool::new(false),
+    };
     Ok(Started { auth, pages, background })
 }
 
@@ -163,7 +172,8 @@ pub(crate) fn spawn_background(rocket: &Rocket<Orbit>) {
     let Some(background) = rocket.state::<Background>() else {
         return;
     };
-    let follow = tokio::spawn(follow_revocations(Arc::clone(&background.sessions)));
+    let follow =
+        tokio::spawn(follow_revocations(Arc::clone(&background.sessions), background.limits.clone()));
     let clean = tokio::spawn(clean_up(
         Arc::clone(&background.store),
         Arc::clone(&background.revocations),
@@ -196,11 +206,15 @@ pub async fn close(rocket: &Rocket<Ignite>) {
 
 /// Learns what other processes revoked. A store that is down is asked again and again: the list goes stale meanwhile,
 /// and guards say "unknown".
-async fn follow_revocations(sessions: Arc<Sessions>) {
+/// What is owed from an outage is settled as soon as the store answers again.
+async fn follow_revocations(sessions: Arc<Sessions>, limits: Limits) {
     let mut was_down = false;
     loop {
         tokio::time::sleep(REFRESH_EVERY).await;
-        let outcome = sessions.refresh_revocations().await;
+        let outcome = match sessions.refresh_revocations().await {
+            Ok(()) => limits.settle().await,
+            Err(error) => Err(error),
+        };
         match &outcome {
             Err(error) if !was_down => tracing::error!(%error, "revocations cannot be followed"),
             Ok(()) if was_down => tracing::info!("revocations are followed again"),

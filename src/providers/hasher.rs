@@ -28,7 +28,10 @@ pub enum HashError {
     /// No random bytes for a salt.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
-    /// The parameters or a stored hash are unusable, or the worker was lost.
+    /// The stored hash is none.
+    #[error("a stored password hash cannot be read: {0}")]
+    Corrupt(String),
+    /// The parameters are unusable, or the worker was lost.
     #[error("a password could not be hashed: {0}")]
     Failed(String),
 }
@@ -113,7 +116,7 @@ impl Hasher {
         let known = stored.is_some();
         let stored = stored.unwrap_or(&self.inner.decoy).to_owned();
         self.run(move || {
-            let hash = PasswordHash::new(&stored).map_err(|error| HashError::Failed(error.to_string()))?;
+            let hash = PasswordHash::new(&stored).map_err(|error| HashError::Corrupt(error.to_string()))?;
             let same = inner.argon2.verify_password(password.expose().as_bytes(), &hash).is_ok();
             let outdated = Params::try_from(&hash).map_or(true, |used| is_weaker(&used, &inner.params));
             Ok(if same && known { Verdict::Right { outdated } } else { Verdict::Wrong })

@@ -94,6 +94,9 @@ impl From<CredentialsError> for SignInError {
         match error {
             CredentialsError::Wrong => Self::Credentials,
             CredentialsError::Hash(HashError::Busy { retry_after }) => Self::Busy(retry_after),
+            CredentialsError::Hash(HashError::Corrupt(_)) => {
+                Self::Store(store::Error::Corrupt("a user's password hash".to_owned()))
+            }
             CredentialsError::Hash(error) => Self::Internal(error.to_string()),
             CredentialsError::Store(error) => Self::Store(error),
         }

@@ -11,9 +11,14 @@
 //!
 //! IPv6 addresses count by /64, which one customer holds whole. Keys are hashes of fixed size: a flood of names cannot
 //! grow memory, and the store's rows are cleaned up when their window ends.
+//!
+//! # When the store fails in between
+//! An attempt that turns out to be no guess (the password was right, or nothing could be compared) is taken back. When
+//! the store fails at that, the attempt is *owed*: it is kept in memory and taken back before anything is counted again,
+//! so an outage counts against nobody.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clock::{Clock, Timestamp};
 use crate::config::LimitsConfig;
@@ -26,7 +31,11 @@ pub struct Limits {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     config: LimitsConfig,
+    owed: Arc<Mutex<Vec<TokenHash>>>,
 }
+
+/// Attempts that are remembered as owed at most; beyond, they stay counted until their window ends.
+const OWED_MAX: usize = 10_000;
 
 /// Who is trying: an account's name as typed and canonicalised, and a network address.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +71,7 @@ impl Limits {
     /// As configured.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, config: LimitsConfig) -> Self {
-        Self { store, clock, config }
+        Self { store, clock, config, owed: Arc::default() }
     }
 
     /// Counts an attempt to sign in by password.
@@ -88,25 +97,53 @@ impl Limits {
         self.count(&[(key(&["sign-up address", &address]), self.config.sign_ups_per_address)]).await
     }
 
-    /// Takes an attempt back: it was no guess.
+    /// Takes an attempt back: it was no guess. When the store fails just now, it is done as soon as it answers again.
+    pub async fn take_back(&self, receipt: Receipt) {
+        self.owe(receipt.0);
+        if let Err(error) = self.settle().await {
+            tracing::warn!(%error, "an attempt could not be taken back yet");
+        }
+    }
+
+    /// Takes back what is owed.
     ///
     /// # Errors
-    /// [`store::Error`]; the attempt stays counted then.
-    pub async fn take_back(&self, receipt: Receipt) -> Result<(), store::Error> {
-        for key in &receipt.0 {
-            self.store.return_attempt(key).await?;
+    /// [`store::Error`]; what could not be taken back is still owed.
+    pub async fn settle(&self) -> Result<(), store::Error> {
+        while let Some(key) = self.next_owed() {
+            if let Err(error) = self.store.return_attempt(&key).await {
+                self.owe([key]);
+                return Err(error);
+            }
         }
         Ok(())
     }
 
+    fn next_owed(&self) -> Option<TokenHash> {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    fn owe(&self, keys: impl IntoIterator<Item = TokenHash>) {
+        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = OWED_MAX.saturating_sub(owed.len());
+        owed.extend(keys.into_iter().take(room));
+    }
+
     /// Stops at the first counter that is over, so that a refused attempt does not use up the wider ones.
     async fn count(&self, counters: &[(TokenHash, i64)]) -> Result<Counted, store::Error> {
+        self.settle().await?;
         let now = self.clock.now();
         let mut counted = Vec::with_capacity(counters.len());
         for (key, limit) in counters {
-            let state = self.store.count_attempt(key, now, self.config.window).await?;
+            let state = match self.store.count_attempt(key, now, self.config.window).await {
+                Ok(state) => state,
+                Err(error) => {
+                    self.owe(counted);
+                    return Err(error);
+                }
+            };
             if state.count > *limit {
-                self.take_back(Receipt(counted)).await?;
+                self.take_back(Receipt(counted)).await;
                 return Ok(Counted::Refused(hit(state.window_ends, now)));
             }
             counted.push(*key);

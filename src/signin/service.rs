@@ -184,11 +184,9 @@ impl SignIn {
         self.hooks.event(event).await;
     }
 
-    /// Takes an attempt back; if the store fails just now, it stays counted until its window ends.
+    /// Takes an attempt back: it was no guess.
     pub(super) async fn forgive(&self, receipt: Receipt) {
-        if let Err(error) = self.limits.take_back(receipt).await {
-            tracing::warn!(%error, "an attempt could not be taken back");
-        }
+        self.limits.take_back(receipt).await;
     }
 }
 

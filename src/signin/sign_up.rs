@@ -39,10 +39,26 @@ impl SignIn {
     pub async fn sign_up(&self, request: SignUp<'_>, now: Timestamp) -> Result<(), SignUpError> {
         let hasher = self.sign_up_hasher()?;
         let (name, email) = self.check_form(&request)?;
-        if let Counted::Refused(hit) = self.limits.count_sign_up(request.address).await? {
-            return Err(SignUpError::Limited(hit));
+        let receipt = match self.limits.count_sign_up(request.address).await? {
+            Counted::Allowed(receipt) => receipt,
+            Counted::Refused(hit) => return Err(SignUpError::Limited(hit)),
+        };
+        let made = self.make_account(hasher, (name, email), &request.password, now).await;
+        if made.is_err() {
+            // No account was made, so none is counted.
+            self.forgive(receipt).await;
         }
-        let hash = hasher.hash(&request.password).await?;
+        made
+    }
+
+    async fn make_account(
+        &self,
+        hasher: &Hasher,
+        (name, email): (Option<DisplayName>, Email),
+        password: &Password,
+        now: Timestamp,
+    ) -> Result<(), SignUpError> {
+        let hash = hasher.hash(password).await?;
         let user = NewUser {
             id: UserId::generate()?,
             email: email.clone(),
