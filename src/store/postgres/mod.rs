@@ -2,6 +2,11 @@
 //!
 //! Every act is right under READ COMMITTED: single statements that decide by their own condition, and transactions that
 //! take their row locks in one order.
+//!
+//! # When the server is gone without a word
+//! A machine that vanishes closes no connection, and the kernel takes many minutes to notice. So a connection has to
+//! answer within a fraction of the time-out when it is taken from the pool and when it comes back; one that does not is
+//! dropped, and the pool is whole again as soon as the server is.
 
 mod attempts;
 mod revocations;
@@ -13,8 +18,8 @@ use std::time::Duration;
 
 use rocket::async_trait;
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{Postgres, Transaction};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::{Connection as _, Postgres, Transaction};
 
 use super::{Error, OpenOptions, Store, errors, sql};
 use crate::clock::Timestamp;
@@ -50,9 +55,13 @@ impl PostgresStore {
         // The server gives up together with us, and does not go on for nobody.
         let milliseconds = options.timeout.as_millis().to_string();
         let connect = connect.options([("statement_timeout", milliseconds.as_str())]);
+        let patience = (options.timeout / 10).max(Duration::from_millis(250));
         let pool = PgPoolOptions::new()
             .max_connections(options.max_connections)
             .acquire_timeout(options.timeout)
+            .test_before_acquire(false)
+            .before_acquire(move |connection, _| Box::pin(answers(connection, patience)))
+            .after_release(move |connection, _| Box::pin(answers(connection, patience)))
             .connect_with(connect)
             .await
             .map_err(|error| {
@@ -90,6 +99,13 @@ impl PostgresStore {
         let query = sqlx::query(statement).bind(before.0).bind(i64::from(limit));
         self.bounded(async { Ok(query.execute(&self.pool).await?.rows_affected()) }).await
     }
+}
+
+/// Whether a connection answers within `patience`; one that does not is of no more use.
+async fn answers(connection: &mut PgConnection, patience: Duration) -> Result<bool, sqlx::Error> {
+    let silent = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+    tokio::time::timeout(patience, connection.ping()).await.map_err(silent)??;
+    Ok(true)
 }
 
 #[async_trait]

@@ -3,6 +3,11 @@
 //! One writer and a pool of readers: SQLite has one write lock, and a queue of our own in front of it never sees
 //! "database is locked". WAL lets readers go on meanwhile, and `synchronous = FULL` keeps what an answer reported through
 //! a crash of the machine.
+//!
+//! # When a write fails
+//! On a full disk SQLite may roll a transaction back by itself; the driver does not notice, believes that it is still
+//! inside, and would refuse every later transaction on that connection. So a connection that comes back is asked, and one
+//! that is left inside a transaction is closed.
 
 mod attempts;
 mod revocations;
@@ -15,9 +20,10 @@ use std::time::Duration;
 
 use rocket::async_trait;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
 };
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Connection as _, Sqlite, Transaction};
 
 use super::{Error, OpenOptions, Store, errors, file, sql};
 use crate::clock::Timestamp;
@@ -45,9 +51,12 @@ impl SqliteStore {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(options.timeout);
+            .busy_timeout(busy_timeout(options.timeout));
         let pool = |connections| {
-            SqlitePoolOptions::new().max_connections(connections).acquire_timeout(options.timeout)
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(options.timeout)
+                .after_release(|connection, _| Box::pin(is_clean(connection)))
         };
         let writer = pool(1).connect_with(connect.clone()).await.map_err(|error| unusable(&error))?;
         let readers =
@@ -84,6 +93,23 @@ impl SqliteStore {
         let query = sqlx::query(statement).bind(before.0).bind(i64::from(limit));
         self.bounded(async { Ok(query.execute(&self.writer).await?.rows_affected()) }).await
     }
+}
+
+/// How long SQLite itself waits for a lock that another process holds: less than a call may take, so that it is SQLite
+/// that gives up, and no statement is carried out after its caller was told that the answer is unknown.
+fn busy_timeout(timeout: Duration) -> Duration {
+    timeout.mul_f32(0.8)
+}
+
+/// Whether a connection that comes back is outside of any transaction. What was still to be rolled back is done first:
+/// the driver answers in turn.
+async fn is_clean(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    connection.ping().await?;
+    let inside = connection.is_in_transaction();
+    if inside {
+        tracing::warn!("a connection to the database was left inside a transaction, and is replaced");
+    }
+    Ok(!inside)
 }
 
 #[async_trait]
