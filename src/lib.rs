@@ -41,6 +41,7 @@
 //! | to learn about | read |
 //! | --- | --- |
 //! | guards, and why `OptionalSession` is a type of its own | [`guards`] |
+//! | saying who may ask for a route, and having it checked | [`policy`] |
 //! | every configuration key | [`config`] |
 //! | your own part in signing in: hooks and events | [`signin::hooks`] |
 //! | your own pages and languages | [`pages`] |
@@ -60,8 +61,8 @@
 //!
 //! # Architecture
 //! Imports go one way, and a test reads every one of them: `clock`, `secret` → `token`, `model`, `store`, `config` →
-//! `session` → `providers` → `signin` → `guards` → `pages` → `routes` → the fairing → the service's own `site`, which uses
-//! the public API only. Up to `signin` nothing knows Rocket's requests. Only one file builds cookies, only one reads them,
+//! `session` → `providers` → `signin` → `policy` → `guards` → `pages` → `routes` → the fairing → the service's own `site`,
+//! which uses the public API only. Up to `signin` nothing knows Rocket's requests. Only one file builds cookies, only one reads them,
 //! and only one turns errors into HTTP.
 
 mod answers;
@@ -72,6 +73,7 @@ pub mod guards;
 pub mod model;
 #[cfg(feature = "server")]
 pub mod pages;
+pub mod policy;
 #[cfg(feature = "server")]
 pub mod providers;
 #[cfg(feature = "server")]
@@ -99,6 +101,8 @@ pub use guards::{CsrfForm, CsrfJson, CsrfToken, OptionalSession, OptionalToken, 
 #[cfg(feature = "server")]
 #[doc(inline)]
 pub use pages::PageContext;
+#[doc(inline)]
+pub use policy::Policy;
 #[cfg(feature = "server")]
 #[doc(inline)]
 pub use readiness::Readiness;

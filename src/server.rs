@@ -11,6 +11,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, CredentialsConfig};
 use crate::guards::Auth;
 use crate::pages::{LoadError, Pages};
+use crate::policy::Audit;
 use crate::providers::hasher::HashError;
 use crate::providers::{Credentials, Hasher};
 use crate::routes;
@@ -123,6 +124,7 @@ pub(crate) async fn start(config: Config, parts: Parts) -> Result<Started, Start
         cookies,
         sessions: Arc::clone(&sessions),
         clock: Arc::clone(&clock),
+        audit: Audit::default(),
         sign_in: Some(sign_in),
         config,
     };

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules from the ground up: each may use those before it.
-const LAYERS: [&str; 18] = [
+const LAYERS: [&str; 19] = [
     "clock",
     "secret",
     "sealed",
@@ -17,6 +17,7 @@ const LAYERS: [&str; 18] = [
     "session",
     "providers",
     "signin",
+    "policy",
     "guards",
     "pages",
     "routes",

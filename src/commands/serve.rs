@@ -38,6 +38,7 @@ fn explain(kind: &ErrorKind) -> String {
             let names: Vec<&str> = fairings.iter().map(|fairing| fairing.name).collect();
             format!("not started; the line above says why ({})", names.join(", "))
         }
+        ErrorKind::SentinelAborts(_) => "not started; the lines above say why".to_owned(),
         ErrorKind::Config(error) => format!("Rocket.toml cannot be used: {error}"),
         other => format!("not started: {other}"),
     }

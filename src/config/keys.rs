@@ -56,6 +56,12 @@ pub const KEYS: &[Key] = &[
         "[]",
         "Proxies whose X-Forwarded-For is believed.",
     ),
+    key(
+        "audit",
+        "off, warn or deny",
+        "warn",
+        "What the launch does about routes that declare no policy: nothing; list them, once the application declares any; or refuse.",
+    ),
     key("site_name", "text", "Countersign", "Shown on pages and in titles."),
     key(
         "session.strategy",

@@ -8,7 +8,7 @@ use figment::{Figment, Profile};
 use super::read::Reader;
 use super::{
     Config, ConfigErrors, CredentialsConfig, EmptySession, JwtConfig, LimitsConfig, Network, PagesConfig,
-    SessionConfig, SiteUrl, secrets, url,
+    RouteAudit, SessionConfig, SiteUrl, secrets, url,
 };
 use crate::model::Strategy;
 use crate::token::Format;
@@ -23,6 +23,8 @@ const FORMATS: [(&str, Format); 4] = [
     ("nextauth-v4", Format::NextAuthV4),
     ("authjs-v5", Format::AuthJsV5),
 ];
+const AUDITS: [(&str, RouteAudit); 3] =
+    [("off", RouteAudit::Off), ("warn", RouteAudit::Warn), ("deny", RouteAudit::Deny)];
 const EMPTY: [(&str, EmptySession); 2] = [("object", EmptySession::Object), ("null", EmptySession::Null)];
 
 impl Config {
@@ -47,6 +49,7 @@ impl Config {
             reader.list("allowed_origins", "an origin like \"https://app.example.com\"", url::origin);
         let trusted_proxies =
             reader.list("trusted_proxies", "an address or a network like \"10.0.0.0/8\"", Network::parse);
+        let audit = reader.choice("audit", &AUDITS).unwrap_or_default();
         let site_name = reader.text("site_name").unwrap_or_else(|| "Countersign".to_owned());
         let config = url.zip(secrets).map(|(url, secrets)| Self {
             url,
@@ -61,6 +64,7 @@ impl Config {
             database: database.options,
             limits,
             template_dir: template_dir(&figment),
+            audit,
             site_name,
         });
         reader.finish(config)

@@ -54,6 +54,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// Where the host's own templates are (Rocket's `template_dir`), for pages that override the library's.
     pub template_dir: PathBuf,
+    /// `audit`: what the launch does about routes that declare no policy.
+    pub audit: RouteAudit,
     /// `site_name`: shown on pages and in titles.
     pub site_name: String,
 }
@@ -72,6 +74,23 @@ pub struct SessionConfig {
     pub absolute_age: i64,
     /// `empty`: what `GET session` answers when nobody is signed in. _Default: `null` for `authjs-v5`, else `{}`._
     pub empty: EmptySession,
+}
+
+/// `audit`: what the launch does about routes that declare no [`Policy`](crate::Policy).
+///
+/// # Why `warn` is the default, and in every profile
+/// A route that was forgotten among declared ones is a mistake that everybody wants to hear of, so silence is no default.
+/// An application that declares nothing has not decided for declarations, so nothing is said to it, let alone refused. And
+/// what is refused in production only is found too late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RouteAudit {
+    /// Nothing.
+    Off,
+    /// Lists them in the log, once any route of the application is declared.
+    #[default]
+    Warn,
+    /// Refuses to launch, naming each with the line to add.
+    Deny,
 }
 
 /// The body of `GET session` when nobody is signed in.

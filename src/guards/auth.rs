@@ -6,6 +6,7 @@ use rocket::{Ignite, Rocket};
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::policy::Audit;
 use crate::session::{CookieRules, Csrf, Sessions};
 
 /// Countersign's managed state: configuration and services, put there by the fairing.
@@ -21,6 +22,8 @@ pub struct Auth {
     pub sessions: Arc<Sessions>,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// What the routes declare.
+    pub(crate) audit: Audit,
     /// Where people may be sent.
     #[cfg(feature = "server")]
     pub redirects: crate::signin::Redirects,
@@ -37,6 +40,7 @@ impl Auth {
             csrf: Csrf::new(config.secrets.clone()),
             sessions: Arc::new(Sessions::verifier(&config, Arc::clone(&clock))),
             clock,
+            audit: Audit::default(),
             #[cfg(feature = "server")]
             redirects: crate::signin::Redirects::new(&config.url.origin, &config.allowed_origins),
             #[cfg(feature = "server")]
@@ -45,10 +49,11 @@ impl Auth {
         }
     }
 
-    /// For `Sentinel::abort`: whether `guard` must refuse the launch because the fairing is missing.
-    pub(super) fn is_missing(rocket: &Rocket<Ignite>, guard: &str) -> bool {
-        if rocket.state::<Self>().is_some() {
-            return false;
+    /// For `Sentinel::abort`: whether `guard` must refuse the launch, because the fairing is missing or the routes do not
+    /// declare what they have to. Rocket asks when all fairings have mounted what they mount.
+    pub(super) fn refuses(rocket: &Rocket<Ignite>, guard: &str) -> bool {
+        if let Some(auth) = rocket.state::<Self>() {
+            return auth.audit.refuses(rocket, &auth.config);
         }
         tracing::error!("a handler asks for `{guard}`, but the fairing is not attached");
         rocket::error!(

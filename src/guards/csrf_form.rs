@@ -55,7 +55,7 @@ impl<'r, T: FromForm<'r>> FromData<'r> for CsrfForm<T> {
 
 impl<T> Sentinel for CsrfForm<T> {
     fn abort(rocket: &Rocket<Ignite>) -> bool {
-        Auth::is_missing(rocket, "CsrfForm")
+        Auth::refuses(rocket, "CsrfForm")
     }
 }
 

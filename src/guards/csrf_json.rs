@@ -40,7 +40,7 @@ impl<'r, T: DeserializeOwned> FromData<'r> for CsrfJson<T> {
 
 impl<T> Sentinel for CsrfJson<T> {
     fn abort(rocket: &Rocket<Ignite>) -> bool {
-        Auth::is_missing(rocket, "CsrfJson")
+        Auth::refuses(rocket, "CsrfJson")
     }
 }
 

@@ -51,7 +51,7 @@ impl<'r> FromRequest<'r> for CsrfToken {
 
 impl Sentinel for CsrfToken {
     fn abort(rocket: &Rocket<Ignite>) -> bool {
-        Auth::is_missing(rocket, "CsrfToken")
+        Auth::refuses(rocket, "CsrfToken")
     }
 }
 

@@ -51,6 +51,6 @@ impl<'r> FromRequest<'r> for OptionalSession {
 
 impl Sentinel for OptionalSession {
     fn abort(rocket: &Rocket<Ignite>) -> bool {
-        Auth::is_missing(rocket, "OptionalSession")
+        Auth::refuses(rocket, "OptionalSession")
     }
 }

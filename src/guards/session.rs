@@ -108,7 +108,7 @@ impl<'r> FromRequest<'r> for Session {
 
 impl Sentinel for Session {
     fn abort(rocket: &Rocket<Ignite>) -> bool {
-        Auth::is_missing(rocket, "Session")
+        Auth::refuses(rocket, "Session")
     }
 }
 

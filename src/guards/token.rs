@@ -57,12 +57,12 @@ impl<'r> FromRequest<'r> for OptionalToken {
 
 impl Sentinel for Token {
     fn abort(rocket: &Rocket<Ignite>) -> bool {
-        Auth::is_missing(rocket, "Token")
+        Auth::refuses(rocket, "Token")
     }
 }
 
 impl Sentinel for OptionalToken {
     fn abort(rocket: &Rocket<Ignite>) -> bool {
-        Auth::is_missing(rocket, "OptionalToken")
+        Auth::refuses(rocket, "OptionalToken")
     }
 }

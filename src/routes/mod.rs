@@ -38,15 +38,19 @@ mod welcome;
 
 use rocket::{Catcher, Route, routes};
 
+use crate::policy::Policy;
+
 /// All routes, to be mounted at the base path.
 #[must_use]
 pub(crate) fn routes() -> Vec<Route> {
-    let mut routes = routes![
+    let account = routes![
         account::page,
         account::change_name,
         account::change_password,
         account::end_session,
         account::end_others,
+    ];
+    let anybodys = routes![
         assets::asset,
         callback::credentials,
         callback::credentials_get,
@@ -68,8 +72,12 @@ pub(crate) fn routes() -> Vec<Route> {
         small::providers,
         small::log,
     ];
-    routes.extend(unknown::routes());
-    routes
+    [
+        Policy::Session.routes(account),
+        Policy::Public.routes(anybodys),
+        Policy::Public.routes(unknown::routes()),
+    ]
+    .concat()
 }
 
 /// The catchers for what guards refuse, to be registered at the root unless the host has its own.

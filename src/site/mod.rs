@@ -9,7 +9,7 @@ mod templates;
 use std::io::Write as _;
 
 use countersign::config::{Config, ConfigErrors};
-use countersign::{Countersign, SecurityHeaders};
+use countersign::{Countersign, Policy, SecurityHeaders};
 use rocket::fairing::AdHoc;
 use rocket::figment::Figment;
 use rocket::{Build, Rocket, routes};
@@ -23,18 +23,17 @@ pub(crate) fn rocket(figment: Figment) -> Rocket<Build> {
         .attach(AdHoc::on_liftoff("Welcome", |rocket| Box::pin(async move { welcome(rocket) })))
         .mount(
             "/",
-            routes![
+            Policy::Public.routes(routes![
                 pages::home,
                 pages::server_side_example,
                 pages::client_side_example,
-                pages::protected,
                 pages::script,
-                api::get_session_example,
-                api::get_token_example,
                 api::healthz,
                 api::readyz,
-            ],
+            ]),
         )
+        .mount("/", Policy::Session.routes(routes![pages::protected, api::get_session_example]))
+        .mount("/", Policy::Token.routes(routes![api::get_token_example]))
         .register("/", countersign::error_catchers())
 }
 

@@ -130,9 +130,21 @@ fn the_commands_do_what_they_say() {
         said(&run(folder.path(), &["user", "disable", "no@example.com"], &variables)).contains("nobody has")
     );
     let routes = said(&run(folder.path(), &["routes"], &variables));
-    for line in ["/api/get-session-example", "/api/auth/callback/credentials", "/protected"] {
-        assert!(routes.contains(line), "{routes}");
+    for (path, policy) in [
+        ("/api/get-session-example", "session"),
+        ("/api/get-token-example", "token"),
+        ("/api/auth/callback/credentials", "public"),
+        ("/api/auth/account", "session"),
+        ("/protected", "session"),
+        ("/", "public"),
+    ] {
+        let listed = |line: &str| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            words.get(1) == Some(&path) && words.get(2) == Some(&policy)
+        };
+        assert!(routes.lines().any(listed), "{path}: {routes}");
     }
+    assert!(!routes.contains("not declared"), "{routes}");
     assert!(said(&run(folder.path(), &["--help"], &[])).contains("migrate"));
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use countersign::clock::{ManualClock, Timestamp};
 use countersign::model::{Email, User};
 use countersign::store::{self, Database, OpenOptions, Store};
-use countersign::{Countersign, SecurityHeaders};
+use countersign::{Countersign, Policy, SecurityHeaders};
 use rocket::figment::Figment;
 use rocket::figment::providers::{Format as _, Toml};
 use rocket::local::asynchronous::Client;
@@ -85,7 +85,9 @@ impl Setup {
         let rocket = rocket::custom(figment(&self.strategy, &self.toml, folder.path()))
             .attach((self.fairing)(fairing))
             .attach(SecurityHeaders)
-            .mount("/", rocket::routes![me, page, claims, maybe]);
+            .mount("/", Policy::Session.routes(rocket::routes![me, page]))
+            .mount("/", Policy::Token.routes(rocket::routes![claims]))
+            .mount("/", Policy::Public.routes(rocket::routes![maybe]));
         let client = Client::untracked((self.build)(rocket)).await.unwrap();
         App { client, clock, store, folder }
     }

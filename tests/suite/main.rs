@@ -14,6 +14,7 @@ mod names;
 mod pages;
 mod protocol;
 mod redirects;
+mod route_audit;
 mod sessions;
 mod sign_up;
 mod verified;
