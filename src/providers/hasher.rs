@@ -2,17 +2,19 @@
 //!
 //! Argon2id takes 19 MiB and tens of milliseconds by design. Unbounded, a burst of sign-ins would take gigabytes and
 //! every core; so at most one hash per core runs at a time, a bounded number waits, and nobody waits longer than a
-//! deadline. Beyond that the answer is "try again in a moment", at once, and everything else stays responsive.
+//! deadline. Beyond that the answer is "try again in a moment", at once, and everything else stays responsive. The memory
+//! is lent from hash to hash and given back when the last one ends: see `working_memory.rs`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Params, Version};
+use subtle::ConstantTimeEq as _;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::working_memory::{WorkingMemories, WorkingMemory};
 use crate::config::CredentialsConfig;
 use crate::secret::{EntropyError, Password, random_bytes};
 
@@ -60,6 +62,8 @@ struct Inner {
     params: Params,
     cores: Arc<Semaphore>,
     places: Arc<Semaphore>,
+    all_places: usize,
+    memories: WorkingMemories,
     deadline: Duration,
     decoy: String,
 }
@@ -83,13 +87,17 @@ impl Hasher {
             .map_err(|error| HashError::Failed(error.to_string()))?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let decoy = hash_now(&argon2, b"nobody's password", &random_bytes()?)?;
+        let all_places = cores + config.queue as usize;
+        let mut memory = WorkingMemory::new(params.block_count());
+        let decoy = hash_now(&argon2, &mut memory, b"nobody's password", &random_bytes()?)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 argon2,
-                params,
                 cores: Arc::new(Semaphore::new(cores)),
-                places: Arc::new(Semaphore::new(cores + config.queue as usize)),
+                places: Arc::new(Semaphore::new(all_places)),
+                all_places,
+                memories: WorkingMemories::new(params.block_count()),
+                params,
                 deadline: Duration::from_secs(config.queue_deadline.into()),
                 decoy,
             }),
@@ -103,7 +111,7 @@ impl Hasher {
     pub async fn hash(&self, password: &Password) -> Result<String, HashError> {
         let salt = random_bytes()?;
         let (inner, password) = (Arc::clone(&self.inner), password.clone());
-        self.run(move || hash_now(&inner.argon2, password.expose().as_bytes(), &salt)).await?
+        self.run(move |memory| hash_now(&inner.argon2, memory, password.expose().as_bytes(), &salt)).await?
     }
 
     /// Compares a password with a stored hash. Without one (no such user, no password) the same work is done against
@@ -115,10 +123,9 @@ impl Hasher {
         let (inner, password) = (Arc::clone(&self.inner), password.clone());
         let known = stored.is_some();
         let stored = stored.unwrap_or(&self.inner.decoy).to_owned();
-        self.run(move || {
-            let hash = PasswordHash::new(&stored).map_err(|error| HashError::Corrupt(error.to_string()))?;
-            let same = inner.argon2.verify_password(password.expose().as_bytes(), &hash).is_ok();
-            let outdated = Params::try_from(&hash).map_or(true, |used| is_weaker(&used, &inner.params));
+        self.run(move |memory| {
+            let (same, used) = verify_now(memory, password.expose().as_bytes(), &stored)?;
+            let outdated = is_weaker(&used, &inner.params);
             Ok(if same && known { Verdict::Right { outdated } } else { Verdict::Wrong })
         })
         .await?
@@ -127,7 +134,7 @@ impl Hasher {
     /// Runs `work` on a blocking thread once a core is free, or says that it is busy.
     async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce(&mut WorkingMemory) -> T + Send + 'static,
     ) -> Result<T, HashError> {
         let busy =
             HashError::Busy { retry_after: 1 + u32::try_from(self.inner.deadline.as_secs()).unwrap_or(0) };
@@ -139,20 +146,74 @@ impl Hasher {
             return Err(busy);
         };
         // The permits travel with the work: a request that is dropped meanwhile does not free a core that is in use.
+        let inner = Arc::clone(&self.inner);
         let worker = tokio::task::spawn_blocking(move || {
-            let done = work();
+            let mut memory = inner.memories.take();
+            let done = work(&mut memory);
+            if inner.places.available_permits() + 1 < inner.all_places {
+                inner.memories.keep(memory);
+            } else {
+                drop(memory);
+            }
             drop((core, place));
+            // The last two may each have seen the other.
+            if inner.places.available_permits() == inner.all_places {
+                inner.memories.release();
+            }
             done
         });
         worker.await.map_err(|error| HashError::Failed(error.to_string()))
     }
 }
 
-fn hash_now(argon2: &Argon2<'_>, password: &[u8], salt: &[u8; 16]) -> Result<String, HashError> {
-    argon2
-        .hash_password_with_salt(password, salt)
-        .map(|hash| hash.to_string())
-        .map_err(|error| HashError::Failed(error.to_string()))
+fn failed(error: impl std::fmt::Display) -> HashError {
+    HashError::Failed(error.to_string())
+}
+
+fn corrupt(error: impl std::fmt::Display) -> HashError {
+    HashError::Corrupt(error.to_string())
+}
+
+/// As `Argon2::hash_password_with_salt`, in memory of ours.
+fn hash_now(
+    argon2: &Argon2<'_>,
+    memory: &mut WorkingMemory,
+    password: &[u8],
+    salt: &[u8; 16],
+) -> Result<String, HashError> {
+    let params = argon2.params();
+    let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
+    let blocks = memory.blocks(params.block_count());
+    argon2.hash_password_into_with_memory(password, salt, &mut output, blocks).map_err(failed)?;
+    let hash = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(params).map_err(failed)?,
+        salt: Some(Salt::new(salt).map_err(failed)?),
+        hash: Some(Output::new(&output).map_err(failed)?),
+    };
+    Ok(hash.to_string())
+}
+
+/// Whether it is the password of a stored hash, by the parameters that stand in it; and those.
+fn verify_now(
+    memory: &mut WorkingMemory,
+    password: &[u8],
+    stored: &str,
+) -> Result<(bool, Params), HashError> {
+    let hash = PasswordHash::new(stored).map_err(corrupt)?;
+    let params = Params::try_from(&hash).map_err(corrupt)?;
+    let algorithm = Algorithm::try_from(hash.algorithm.as_str()).map_err(corrupt)?;
+    let version = hash.version.map(Version::try_from).transpose().map_err(corrupt)?.unwrap_or_default();
+    let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else {
+        return Err(corrupt("a stored hash without salt or output"));
+    };
+    let mut output = vec![0; expected.len()];
+    let blocks = memory.blocks(params.block_count());
+    Argon2::new(algorithm, version, params.clone())
+        .hash_password_into_with_memory(password, salt, &mut output, blocks)
+        .map_err(failed)?;
+    Ok((output.ct_eq(expected.as_bytes()).into(), params))
 }
 
 fn is_weaker(used: &Params, wanted: &Params) -> bool {
@@ -186,6 +247,33 @@ mod tests {
         assert_eq!(verify(&long).await, Verdict::Right { outdated: false });
         for other in [&long[..72], &long.to_uppercase(), &format!("{long} "), &format!("{long}\0")] {
             assert_eq!(verify(other).await, Verdict::Wrong);
+        }
+    }
+
+    /// The crate's own way of hashing and verifying agrees with ours, whatever the memory held before.
+    #[tokio::test]
+    async fn hashes_are_those_of_the_crate() {
+        use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+        let hasher = Hasher::new(&config(64, 8)).unwrap();
+        let password = Password::new("correct horse");
+        for _ in 0..3 {
+            let hash = hasher.hash(&password).await.unwrap();
+            assert!(Argon2::default().verify_password(b"correct horse", hash.as_str()).is_ok());
+            assert!(Argon2::default().verify_password(b"correct house", hash.as_str()).is_err());
+        }
+        for (memory, passes, lanes) in [(32, 1, 1), (256, 3, 4)] {
+            let params = Params::new(memory, passes, lanes, None).unwrap();
+            let other = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+            let hash = other.hash_password_with_salt(b"correct horse", &[7; 16]).unwrap().to_string();
+            let weaker = memory < 64;
+            let verdict = hasher.verify(&password, Some(&hash)).await.unwrap();
+            assert_eq!(verdict, Verdict::Right { outdated: weaker });
+        }
+        for broken in ["", "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ", "$scrypt$ln=1$c2FsdHNhbHQ$aGFzaA"] {
+            assert!(
+                matches!(hasher.verify(&password, Some(broken)).await, Err(HashError::Failed(_))),
+                "{broken}"
+            );
         }
     }
 

@@ -6,6 +6,7 @@
 mod credentials;
 pub mod hasher;
 pub mod passwords;
+mod working_memory;
 
 use serde::Serialize;
 

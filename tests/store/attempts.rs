@@ -48,6 +48,13 @@ async fn attempts_can_be_taken_back(fresh: &Fresh) {
     fresh.store.forget_attempts(&key).await.unwrap();
     fresh.store.return_attempt(&key).await.unwrap();
     assert_eq!(count(fresh, &key, NOW).await.0, 1, "there is no credit");
+    fresh.store.return_attempt(&key).await.unwrap();
+    assert_eq!(
+        fresh.store.delete_ended_attempts(NOW.plus(101), 10).await.unwrap(),
+        0,
+        "nothing is left of it"
+    );
+    count(fresh, &key, NOW).await;
     assert_eq!(fresh.store.delete_ended_attempts(NOW.plus(100), 10).await.unwrap(), 0);
     assert_eq!(fresh.store.delete_ended_attempts(NOW.plus(101), 10).await.unwrap(), 1);
 }

@@ -24,9 +24,11 @@ impl Attempts for PostgresStore {
     }
 
     async fn return_attempt(&self, key: &TokenHash) -> Result<(), Error> {
-        self.change(sqlx::query(sql::attempts::RETURN_ATTEMPT).bind(key.as_bytes().as_slice()))
-            .await
-            .map(drop)
+        let statement = |text| sqlx::query(text).bind(key.as_bytes().as_slice());
+        if !self.change(statement(sql::attempts::RETURN_LAST_ATTEMPT)).await? {
+            self.change(statement(sql::attempts::RETURN_ATTEMPT)).await?;
+        }
+        Ok(())
     }
 
     async fn forget_attempts(&self, key: &TokenHash) -> Result<(), Error> {
