@@ -93,10 +93,18 @@ pub(crate) async fn read_body(
 /// Whether the request's own headers say that this site sent it. Rocket rewrites the method of a form whose field
 /// `_method` says so, which is why a form is checked whatever its method is now.
 pub(crate) fn is_same_site(request: &Request<'_>, auth: &Auth) -> bool {
-    let mut origins = request.headers().get("origin");
-    let (origin, second) = (origins.next(), origins.next());
-    let fetch_site = request.headers().get_one("sec-fetch-site");
-    second.is_none()
-        && FetchOrigin { origin, fetch_site }
-            .is_allowed(&auth.config.url.origin, &auth.config.allowed_origins)
+    // A header that comes twice says two things: no browser sends that.
+    let (Ok(origin), Ok(fetch_site)) = (only(request, "origin"), only(request, "sec-fetch-site")) else {
+        return false;
+    };
+    FetchOrigin { origin, fetch_site }.is_allowed(&auth.config.url.origin, &auth.config.allowed_origins)
+}
+
+/// The one header of a name, if there is any.
+fn only<'r>(request: &'r Request<'_>, name: &'static str) -> Result<Option<&'r str>, ()> {
+    let mut all = request.headers().get(name);
+    match (all.next(), all.next()) {
+        (first, None) => Ok(first),
+        _ => Err(()),
+    }
 }

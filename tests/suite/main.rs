@@ -7,6 +7,7 @@ mod app;
 mod browser;
 mod cookies;
 mod credentials;
+mod csrf;
 mod faults;
 mod guards;
 mod hooks;
