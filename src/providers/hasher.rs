@@ -271,7 +271,7 @@ mod tests {
         }
         for broken in ["", "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ", "$scrypt$ln=1$c2FsdHNhbHQ$aGFzaA"] {
             assert!(
-                matches!(hasher.verify(&password, Some(broken)).await, Err(HashError::Failed(_))),
+                matches!(hasher.verify(&password, Some(broken)).await, Err(HashError::Corrupt(_))),
                 "{broken}"
             );
         }

@@ -1,12 +1,19 @@
 //! The program as people start it: real processes, real sockets.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
 
 mod crash;
 mod instances;
+mod names;
 mod operations;
 mod outage;
 mod service;
+mod sockets;
+mod tokens;
+mod wire;
+
+#[path = "../support/data.rs"]
+mod data;
 
 #[path = "../support/postgres.rs"]
 mod postgres;

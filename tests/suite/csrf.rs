@@ -122,7 +122,7 @@ impl<'a> World<'a> {
             let rows = format!("SELECT {} AS row FROM \"{table}\" ORDER BY row", columns.join(" || ',' || "));
             let rows: Vec<String> =
                 sqlx::query_scalar(sqlx::AssertSqlSafe(rows)).fetch_all(&self.pool).await.unwrap();
-            state.push_str(&format!("{table}: {}\n", rows.join("\n  ")));
+            state += &[table.as_str(), ": ", &rows.join("\n  "), "\n"].concat();
         }
         state
     }
@@ -208,7 +208,7 @@ struct Forgery<'a> {
 }
 
 /// Every kind of it. Ada is signed in; Eve is somebody else, whose pair of token and cookie is right in itself.
-async fn forgeries<'a>(ada: &Browser<'a>, token: &str, eve: &Browser<'a>, others: &str) -> Vec<Forgery<'a>> {
+fn forgeries<'a>(ada: &Browser<'a>, token: &str, eve: &Browser<'a>, others: &str) -> Vec<Forgery<'a>> {
     let csrf = "next-auth.csrf-token";
     let forgery = |name, browser: Browser<'a>, kind, token: Option<&str>| Forgery {
         name,
@@ -311,7 +311,7 @@ async fn drive(app: &App) -> (Vec<String>, usize) {
     for target in targets(app).await {
         let Target { method, path } = &target;
         let harmless = HARMLESS.iter().any(|(known, _)| known == path);
-        for mut forgery in forgeries(&ada, &token, &eve, &others).await {
+        for mut forgery in forgeries(&ada, &token, &eve, &others) {
             driven += 1;
             let (label, text) = body(forgery.kind, forgery.token.as_deref(), &forgery.extra);
             let label = label.unwrap_or(ContentType::Any);
