@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rocket::tokio::{self, task::JoinHandle};
+use rocket::tokio::{self, sync::Notify, task::JoinHandle};
 use rocket::{Build, Ignite, Orbit, Rocket};
 
 use crate::clock::{Clock, Timestamp};
@@ -23,6 +23,9 @@ use crate::store::{self, Store};
 const CLEAN_EVERY: Duration = Duration::from_mins(1);
 /// Rows deleted by one statement, so that nobody waits long for the one writer.
 const CLEAN_BATCH: u32 = 500;
+/// How long to wait before listening again, at first and at most.
+const LISTEN_AGAIN: Duration = Duration::from_millis(50);
+const LISTEN_AGAIN_AT_MOST: Duration = Duration::from_secs(1);
 /// Expired rows are kept for a day: a clock that was wrong and is set back must not have destroyed anything.
 const KEEP_EXPIRED: i64 = 24 * 60 * 60;
 
@@ -174,15 +177,17 @@ pub(crate) fn spawn_background(rocket: &Rocket<Orbit>) {
     let Some(background) = rocket.state::<Background>() else {
         return;
     };
-    let follow =
-        tokio::spawn(follow_revocations(Arc::clone(&background.sessions), background.limits.clone()));
+    let heard = Arc::new(Notify::new());
+    let listen = tokio::spawn(listen_for_revocations(Arc::clone(&background.store), Arc::clone(&heard)));
+    let (sessions, limits) = (Arc::clone(&background.sessions), background.limits.clone());
+    let follow = tokio::spawn(follow_revocations(sessions, limits, heard));
     let clean = tokio::spawn(clean_up(
         Arc::clone(&background.store),
         Arc::clone(&background.revocations),
         Arc::clone(&background.clock),
     ));
     if let Ok(mut tasks) = background.tasks.lock() {
-        tasks.extend([follow, clean]);
+        tasks.extend([listen, follow, clean]);
     }
 }
 
@@ -206,13 +211,29 @@ pub async fn close(rocket: &Rocket<Ignite>) {
     }
 }
 
-/// Learns what other processes revoked. A store that is down is asked again and again: the list goes stale meanwhile,
-/// and guards say "unknown".
+/// Listens for what other processes revoke, again and again. While nobody can be heard the store is asked every
+/// [`REFRESH_EVERY`] as always, so nothing is lost but the moment.
+async fn listen_for_revocations(store: Arc<dyn Store>, heard: Arc<Notify>) {
+    let mut pause = LISTEN_AGAIN;
+    loop {
+        let since = Instant::now();
+        let error = store.listen_for_revocations(&heard).await;
+        if since.elapsed() > LISTEN_AGAIN_AT_MOST {
+            pause = LISTEN_AGAIN;
+        }
+        tracing::warn!(%error, "revocations are not heard at once, only asked for");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LISTEN_AGAIN_AT_MOST);
+    }
+}
+
+/// Learns what other processes revoked: at once when it is heard of, and every [`REFRESH_EVERY`] besides. A store that is
+/// down is asked again and again: the list goes stale meanwhile, and guards say "unknown".
 /// What is owed from an outage is settled as soon as the store answers again.
-async fn follow_revocations(sessions: Arc<Sessions>, limits: Limits) {
+async fn follow_revocations(sessions: Arc<Sessions>, limits: Limits, heard: Arc<Notify>) {
     let mut was_down = false;
     loop {
-        tokio::time::sleep(REFRESH_EVERY).await;
+        tokio::time::timeout(REFRESH_EVERY, heard.notified()).await.ok();
         let outcome = match sessions.refresh_revocations().await {
             Ok(()) => limits.settle().await,
             Err(error) => Err(error),

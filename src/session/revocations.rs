@@ -4,9 +4,10 @@
 //! keeps every revocation until the revoked session would have ended by itself; this list is its image in memory, read
 //! at launch and followed from then on, so that a guard asks no database.
 //!
-//! A process that revokes something adds it here at once. What another process revokes arrives within
-//! [`REFRESH_EVERY`]. When the store could not be asked for [`STALE_AFTER`], the list no longer answers: guards then say
-//! "unknown" (503), never "signed in".
+//! A process that revokes something adds it here at once. Of what another process revokes PostgreSQL tells, usually
+//! within milliseconds; besides, and alone while the connection it tells over is cut, the store is asked every
+//! [`REFRESH_EVERY`]. SQLite, which few processes share, is only asked. When the store could not be asked for
+//! [`STALE_AFTER`], the list no longer answers: guards then say "unknown" (503), never "signed in".
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,6 +1,7 @@
 //! The contract about revocations.
 
 use rocket::async_trait;
+use tokio::sync::Notify;
 
 use super::Error;
 use crate::clock::Timestamp;
@@ -21,6 +22,13 @@ pub trait Revocations: Send + Sync {
     /// only together with all lower ones that will ever become visible, so a reader that remembers the highest it saw
     /// misses none.
     async fn revocations_after(&self, after: i64, limit: u32) -> Result<Vec<Revocation>, Error>;
+    /// Wakes `heard` when it begins to listen, and then whenever a process revoked something, until the connection it
+    /// listens on is lost: the answer says why. What was revoked meanwhile is not told again, so whoever listens also
+    /// asks from time to time. A store that nobody tells anything never wakes and never ends.
+    async fn listen_for_revocations(&self, heard: &Notify) -> Error {
+        let _ = heard;
+        std::future::pending().await
+    }
     /// Deletes up to `limit` revocations that expired before `before`. How many were deleted.
     async fn delete_expired_revocations(&self, before: Timestamp, limit: u32) -> Result<u64, Error>;
 }

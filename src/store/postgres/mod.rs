@@ -9,6 +9,7 @@
 //! dropped, and the pool is whole again as soon as the server is.
 
 mod attempts;
+mod listener;
 mod revocations;
 mod sessions;
 mod users;
@@ -132,7 +133,9 @@ impl Store for PostgresStore {
 
     async fn prepare_all(&self) -> Result<(), Error> {
         use sqlx::{Executor as _, SqlSafeStr as _};
-        for statement in sql::all().chain([sessions::INSERT_SESSION, revocations::REVOKE]) {
+        for statement in
+            sql::all().chain([sessions::INSERT_SESSION, revocations::NEXT_SEQUENCE, revocations::REVOKE])
+        {
             self.pool.prepare(statement.into_sql_str()).await?;
         }
         Ok(())

@@ -2,14 +2,18 @@
 
 use rocket::async_trait;
 use sqlx::{Postgres, Transaction};
+use tokio::sync::Notify;
 
-use super::PostgresStore;
+use super::{PostgresStore, listener};
 use crate::clock::Timestamp;
 use crate::model::{Revocation, Subject, UserId};
 use crate::secret::TokenHash;
 use crate::store::rows::{RevocationRow, all, hash, stored_subject};
 use crate::store::{Error, Revocations, sql};
 
+/// Whoever listens is told when the transaction commits, and once however many revocations it holds.
+pub(super) const NEXT_SEQUENCE: &str = "UPDATE counters SET value = value + 1 WHERE name = 'revocations' \
+     RETURNING value, pg_notify('countersign_revocations', '')";
 pub(super) const REVOKE: &str = "INSERT INTO revocations (kind, subject, sequence, not_after, expires_at) \
      VALUES ($1, $2, $3, $4, $5) ON CONFLICT (kind, subject) DO UPDATE SET sequence = excluded.sequence, \
      not_after = greatest(revocations.not_after, excluded.not_after), \
@@ -38,6 +42,13 @@ impl Revocations for PostgresStore {
         self.bounded(async { all(query.fetch_all(&self.pool).await?) }).await
     }
 
+    async fn listen_for_revocations(&self, heard: &Notify) -> Error {
+        match listener::listen(&self.pool.connect_options(), self.timeout, heard).await {
+            Ok(never) => match never {},
+            Err(error) => error,
+        }
+    }
+
     async fn delete_expired_revocations(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
         self.delete_batch(sql::revocations::DELETE_EXPIRED_REVOCATIONS, before, limit).await
     }
@@ -50,7 +61,7 @@ pub(super) async fn revoke(
     not_after: Timestamp,
     expires_at: Timestamp,
 ) -> Result<(), Error> {
-    let sequence: i64 = sqlx::query_scalar(sql::revocations::NEXT_SEQUENCE).fetch_one(&mut **act).await?;
+    let sequence: i64 = sqlx::query_scalar(NEXT_SEQUENCE).fetch_one(&mut **act).await?;
     let (kind, subject) = stored_subject(subject);
     let query =
         sqlx::query(REVOKE).bind(kind).bind(subject).bind(sequence).bind(not_after.0).bind(expires_at.0);

@@ -135,7 +135,9 @@ impl Store for SqliteStore {
 
     async fn prepare_all(&self) -> Result<(), Error> {
         use sqlx::{Executor as _, SqlSafeStr as _};
-        for statement in sql::all().chain([sessions::INSERT_SESSION, revocations::REVOKE]) {
+        for statement in
+            sql::all().chain([sessions::INSERT_SESSION, revocations::NEXT_SEQUENCE, revocations::REVOKE])
+        {
             self.readers.prepare(statement.into_sql_str()).await?;
         }
         Ok(())

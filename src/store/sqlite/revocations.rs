@@ -10,6 +10,8 @@ use crate::secret::TokenHash;
 use crate::store::rows::{RevocationRow, all, hash, stored_subject};
 use crate::store::{Error, Revocations, sql};
 
+pub(super) const NEXT_SEQUENCE: &str =
+    "UPDATE counters SET value = value + 1 WHERE name = 'revocations' RETURNING value";
 pub(super) const REVOKE: &str = "INSERT INTO revocations (kind, subject, sequence, not_after, expires_at) \
      VALUES ($1, $2, $3, $4, $5) ON CONFLICT (kind, subject) DO UPDATE SET sequence = excluded.sequence, \
      not_after = max(revocations.not_after, excluded.not_after), \
@@ -50,7 +52,7 @@ pub(super) async fn revoke(
     not_after: Timestamp,
     expires_at: Timestamp,
 ) -> Result<(), Error> {
-    let sequence: i64 = sqlx::query_scalar(sql::revocations::NEXT_SEQUENCE).fetch_one(&mut **act).await?;
+    let sequence: i64 = sqlx::query_scalar(NEXT_SEQUENCE).fetch_one(&mut **act).await?;
     let (kind, subject) = stored_subject(subject);
     let query =
         sqlx::query(REVOKE).bind(kind).bind(subject).bind(sequence).bind(not_after.0).bind(expires_at.0);
