@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::secret::{EntropyError, Secret, SecretRing, random_bytes};
+use crate::secret::{EntropyError, Secret, Secrets, random_bytes};
 
 /// Bytes of AES-GCM's nonce.
 const NONCE: usize = 12;
@@ -27,7 +27,7 @@ const MAX_CHARS: usize = 64 * 1024;
 /// Seals and opens texts of one purpose.
 #[derive(Debug, Clone)]
 pub struct Sealer {
-    secrets: SecretRing,
+    secrets: Secrets,
     purpose: &'static str,
 }
 
@@ -45,7 +45,7 @@ pub enum SealError {
 impl Sealer {
     /// For texts of one purpose, named once and never shared.
     #[must_use]
-    pub const fn new(secrets: SecretRing, purpose: &'static str) -> Self {
+    pub const fn new(secrets: Secrets, purpose: &'static str) -> Self {
         Self { secrets, purpose }
     }
 
@@ -56,7 +56,7 @@ impl Sealer {
     pub fn seal(&self, context: &str, plain: &[u8]) -> Result<String, SealError> {
         let nonce = random_bytes::<NONCE>()?;
         let payload = Payload { msg: plain, aad: context.as_bytes() };
-        let cipher = self.cipher(self.secrets.current());
+        let cipher = self.cipher(self.secrets.ring().current());
         let sealed = cipher.encrypt(&Nonce::from(nonce), payload).map_err(|_| SealError::Value)?;
         Ok(URL_SAFE_NO_PAD.encode([nonce.as_slice(), &sealed].concat()))
     }
@@ -67,7 +67,7 @@ impl Sealer {
         let bytes = (sealed.len() <= MAX_CHARS).then(|| URL_SAFE_NO_PAD.decode(sealed).ok()).flatten()?;
         let (nonce, text) = bytes.split_at_checked(NONCE)?;
         let nonce = Nonce::from(<[u8; NONCE]>::try_from(nonce).ok()?);
-        self.secrets.all().find_map(|secret| {
+        self.secrets.ring().all().find_map(|secret| {
             let payload = Payload { msg: text, aad: context.as_bytes() };
             self.cipher(secret).decrypt(&nonce, payload).ok().map(Zeroizing::new)
         })
@@ -102,10 +102,11 @@ impl Sealer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::SecretRing;
 
     fn sealer(current: &str, previous: &[&str], purpose: &'static str) -> Sealer {
         let previous = previous.iter().map(|text| Secret::new(*text)).collect();
-        Sealer::new(SecretRing::new(Secret::new(current), previous), purpose)
+        Sealer::new(Secrets::new(SecretRing::new(Secret::new(current), previous)), purpose)
     }
 
     #[test]
@@ -115,6 +116,9 @@ mod tests {
         assert_eq!(sealer("old", &[], "test").open("ada", &sealed).unwrap().as_slice(), b"hello");
         assert_eq!(sealer("new", &["old"], "test").open("ada", &sealed).unwrap().as_slice(), b"hello");
         assert!(sealer("new", &[], "test").open("ada", &sealed).is_none());
+        let running = sealer("old", &[], "test");
+        running.secrets.replace(SecretRing::new(Secret::new("new"), vec![]));
+        assert!(running.open("ada", &sealed).is_none(), "a replacement counts at once");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::policy::Audit;
 use crate::providers::hasher::HashError;
 use crate::providers::{Credentials, Hasher};
 use crate::routes;
+use crate::secret::Secrets;
 use crate::session::{CookieRules, Csrf, REFRESH_EVERY, RevocationList, Sessions};
 use crate::signin::{Hooks, Limits, Redirects, SignIn};
 use crate::store::{self, Store};
@@ -106,6 +107,7 @@ pub(crate) async fn start(config: Config, parts: Parts) -> Result<Started, Start
     };
     store.migrate().await?;
     let cookies = CookieRules::new(config.jwt.format, config.url.secure);
+    let secrets = Secrets::new(config.secrets.clone());
     let revocations = Arc::new(RevocationList::default());
     let sessions = Arc::new(Sessions::stored(
         &config,
@@ -113,6 +115,7 @@ pub(crate) async fn start(config: Config, parts: Parts) -> Result<Started, Start
         Arc::clone(&store),
         Arc::clone(&revocations),
         &cookies,
+        &secrets,
     ));
     sessions.refresh_revocations().await?;
     let limits = Limits::new(Arc::clone(&store), Arc::clone(&clock), config.limits.clone());
@@ -123,7 +126,8 @@ pub(crate) async fn start(config: Config, parts: Parts) -> Result<Started, Start
         SignIn::new(Arc::clone(&store), limits, credentials, hooks, Arc::clone(&sessions), site_name);
     let auth = Auth {
         redirects: Redirects::new(&config.url.origin, &config.allowed_origins),
-        csrf: Csrf::new(config.secrets.clone()),
+        csrf: Csrf::new(secrets.clone()),
+        secrets,
         cookies,
         sessions: Arc::clone(&sessions),
         clock: Arc::clone(&clock),

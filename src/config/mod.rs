@@ -33,7 +33,7 @@ use crate::token::Format;
 pub struct Config {
     /// `url`: canonical origin and base path.
     pub url: SiteUrl,
-    /// `secret`: a text or a list, newest first.
+    /// `secret`: a text or a list, newest first; as configured at launch, and only that (see [`crate::secret::Secrets`]).
     pub secrets: SecretRing,
     /// `allowed_origins`: further origins a `callbackUrl` may lead to and an `Origin` header may name.
     pub allowed_origins: Vec<String>,

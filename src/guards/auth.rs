@@ -7,6 +7,7 @@ use rocket::{Ignite, Rocket};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::policy::Audit;
+use crate::secret::Secrets;
 use crate::session::{CookieRules, Csrf, Sessions};
 
 /// Countersign's managed state: configuration and services, put there by the fairing.
@@ -16,6 +17,8 @@ pub struct Auth {
     pub config: Config,
     /// Names and attributes of cookies.
     pub cookies: CookieRules,
+    /// The secrets in use, which may be replaced; `config` holds those of the launch.
+    pub secrets: Secrets,
     /// CSRF pairs.
     pub csrf: Csrf,
     /// Sessions.
@@ -35,10 +38,12 @@ pub struct Auth {
 impl Auth {
     /// For a program that only verifies tokens.
     pub(crate) fn verifier(config: Config, clock: Arc<dyn Clock>) -> Self {
+        let secrets = Secrets::new(config.secrets.clone());
         Self {
             cookies: CookieRules::new(config.jwt.format, config.url.secure),
-            csrf: Csrf::new(config.secrets.clone()),
-            sessions: Arc::new(Sessions::verifier(&config, Arc::clone(&clock))),
+            csrf: Csrf::new(secrets.clone()),
+            sessions: Arc::new(Sessions::verifier(&config, Arc::clone(&clock), &secrets)),
+            secrets,
             clock,
             audit: Audit::default(),
             #[cfg(feature = "server")]

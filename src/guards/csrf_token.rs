@@ -35,11 +35,11 @@ impl<'r> FromRequest<'r> for CsrfToken {
             return Outcome::Error((Status::InternalServerError, EntropyError));
         };
         let pair = request.local_cache(|| {
+            let send = |pair: &CsrfPair| Outbox::of(request).put([auth.cookies.csrf(pair.cookie())]);
             Pair(match sent_pair(request, auth) {
+                Some(pair) if pair.is_vouched_anew() => Ok(pair).inspect(send),
                 Some(pair) => Ok(pair),
-                None => auth.csrf.generate().inspect(|pair| {
-                    Outbox::of(request).put([auth.cookies.csrf(pair.cookie())]);
-                }),
+                None => auth.csrf.generate().inspect(send),
             })
         });
         match &pair.0 {

@@ -6,12 +6,12 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::secret::{EntropyError, SecretRing, hex, random_bytes, same_text};
+use crate::secret::{EntropyError, Secret, Secrets, hex, random_bytes, same_text};
 
 /// Makes and checks CSRF pairs.
 #[derive(Debug, Clone)]
 pub struct Csrf {
-    secrets: SecretRing,
+    secrets: Secrets,
 }
 
 /// A token and the cookie value that vouches for it.
@@ -19,6 +19,7 @@ pub struct Csrf {
 pub struct CsrfPair {
     token: String,
     cookie: String,
+    is_vouched_anew: bool,
 }
 
 impl CsrfPair {
@@ -33,6 +34,13 @@ impl CsrfPair {
     pub fn cookie(&self) -> &str {
         &self.cookie
     }
+
+    /// Whether a previous secret vouched for the cookie that was read: [`CsrfPair::cookie`] then holds the same token,
+    /// vouched for by the present one, to be set again. Forms that were sent out go on working.
+    #[must_use]
+    pub fn is_vouched_anew(&self) -> bool {
+        self.is_vouched_anew
+    }
 }
 
 impl std::fmt::Debug for CsrfPair {
@@ -44,7 +52,7 @@ impl std::fmt::Debug for CsrfPair {
 impl Csrf {
     /// With these secrets: the first vouches, all are believed.
     #[must_use]
-    pub fn new(secrets: SecretRing) -> Self {
+    pub fn new(secrets: Secrets) -> Self {
         Self { secrets }
     }
 
@@ -54,8 +62,8 @@ impl Csrf {
     /// [`EntropyError`] when the operating system has no random bytes.
     pub fn generate(&self) -> Result<CsrfPair, EntropyError> {
         let token = hex(&random_bytes::<32>()?);
-        let hash = hash(&token, self.secrets.current().expose());
-        Ok(CsrfPair { cookie: format!("{token}|{hash}"), token })
+        let cookie = vouched(&token, self.secrets.ring().current());
+        Ok(CsrfPair { cookie, token, is_vouched_anew: false })
     }
 
     /// The pair a cookie value holds, if one of our secrets vouches for it. Strict where NextAuth is lax: exactly 64
@@ -66,11 +74,16 @@ impl Csrf {
         if !is_hex_digest(token) || !is_hex_digest(given) {
             return None;
         }
-        let vouched = self
-            .secrets
-            .all()
-            .fold(false, |found, secret| found | same_text(&hash(token, secret.expose()), given));
-        vouched.then(|| CsrfPair { token: token.to_owned(), cookie: cookie.to_owned() })
+        let ring = self.secrets.ring();
+        let vouches = |secret: &Secret| same_text(&hash(token, secret.expose()), given);
+        let by_current = vouches(ring.current());
+        let by_previous = ring.all().skip(1).fold(false, |found, secret| found | vouches(secret));
+        let (cookie, is_vouched_anew) = match (by_current, by_previous) {
+            (true, _) => (cookie.to_owned(), false),
+            (false, true) => (vouched(token, ring.current()), true),
+            (false, false) => return None,
+        };
+        Some(CsrfPair { token: token.to_owned(), cookie, is_vouched_anew })
     }
 }
 
@@ -104,6 +117,11 @@ impl FetchOrigin<'_> {
     }
 }
 
+/// The cookie's value for a token.
+fn vouched(token: &str, secret: &Secret) -> String {
+    format!("{token}|{}", hash(token, secret.expose()))
+}
+
 fn hash(token: &str, secret: &str) -> String {
     hex(&Sha256::new().chain_update(token).chain_update(secret).finalize())
 }
@@ -115,21 +133,22 @@ fn is_hex_digest(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::Secret;
+    use crate::secret::SecretRing;
 
     fn csrf(current: &str, previous: &[&str]) -> Csrf {
-        Csrf::new(SecretRing::new(
-            Secret::new(current),
-            previous.iter().map(|text| Secret::new(*text)).collect(),
-        ))
+        let previous = previous.iter().map(|text| Secret::new(*text)).collect();
+        Csrf::new(Secrets::new(SecretRing::new(Secret::new(current), previous)))
     }
 
     #[test]
     fn a_pair_reads_back_and_survives_rotation() {
         let pair = csrf("old", &[]).generate().unwrap();
         assert_eq!(csrf("old", &[]).read(pair.cookie()).unwrap().token(), pair.token());
-        assert!(csrf("new", &["old"]).read(pair.cookie()).is_some());
+        assert!(!csrf("old", &[]).read(pair.cookie()).unwrap().is_vouched_anew());
+        let again = csrf("new", &["old"]).read(pair.cookie()).unwrap();
+        assert!(again.is_vouched_anew() && again.token() == pair.token());
         assert!(csrf("new", &[]).read(pair.cookie()).is_none());
+        assert_eq!(csrf("new", &[]).read(again.cookie()).unwrap().token(), pair.token());
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub struct SessionData {
     pub claims: Claims,
     /// How the request carried it.
     pub carrier: Carrier,
+    /// Whether it was signed by a secret that signs no more: it is then issued anew by the present one.
+    pub by_previous_secret: bool,
 }
 
 /// How a request carried its credential.

@@ -13,7 +13,7 @@ use super::{CookieRules, RevocationList, Sessions};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, SessionConfig};
 use crate::model::{AuthMethod, SessionRecord, Strategy, Subject, User, UserId};
-use crate::secret::{EntropyError, PlainToken, TokenHash};
+use crate::secret::{Derived, EntropyError, PlainToken, Secrets, TokenHash};
 use crate::store::{self, Inserted, Replaced, Store};
 use crate::token::{Claims, MintError};
 
@@ -80,7 +80,7 @@ pub struct Device {
 pub(super) struct Stored {
     store: Arc<dyn Store>,
     revocations: Arc<RevocationList>,
-    private: PrivateCookie,
+    private: Derived<PrivateCookie>,
     /// Held by whoever asks the store about revocations out of turn.
     turn: tokio::sync::Mutex<()>,
 }
@@ -98,7 +98,8 @@ impl Stored {
         carrier: Carrier,
         now: Timestamp,
     ) -> Result<SessionData, SessionError> {
-        let id = self.private.open(text).ok_or(SessionError::Invalid)?.hash();
+        let (plain, by_previous_secret) = self.private.get().open(text).ok_or(SessionError::Invalid)?;
+        let id = plain.hash();
         let found = self.store.find_session(&id).await.map_err(|error| {
             tracing::error!(%error, "a session could not be looked up");
             SessionError::Unavailable
@@ -112,10 +113,11 @@ impl Stored {
         if now >= record.expires_at {
             return Err(SessionError::Expired);
         }
-        session_of(record, &user, carrier).map_err(|error| {
+        let session = session_of(record, &user, carrier).map_err(|error| {
             tracing::error!(%error, "a session could not be read");
             SessionError::Unavailable
-        })
+        })?;
+        Ok(SessionData { by_previous_secret, ..session })
     }
 
     /// The revocation list's generation, to be taken before anything is asked.
@@ -181,11 +183,13 @@ impl Sessions {
         store: Arc<dyn Store>,
         revocations: Arc<RevocationList>,
         cookies: &CookieRules,
+        secrets: &Secrets,
     ) -> Self {
-        let private = PrivateCookie::new(cookies.session_name(), &config.secrets);
+        let name = cookies.session_name();
+        let private = secrets.derive(move |ring| PrivateCookie::new(name, ring));
         Self {
             stored: Some(Stored { store, revocations, private, turn: tokio::sync::Mutex::default() }),
-            ..Self::verifier(config, clock)
+            ..Self::verifier(config, clock, secrets)
         }
     }
 
@@ -212,7 +216,7 @@ impl Sessions {
         };
         // Minted first: a token that cannot be made must leave no row behind.
         let value = match self.ages.strategy {
-            Strategy::Database => stored.private.seal(&plain),
+            Strategy::Database => stored.private.get().seal(&plain),
             Strategy::Jwt => {
                 let mut claims = claims_of(&record, grant.user)?;
                 claims.set(SESSION_ID, plain.expose());
@@ -234,7 +238,7 @@ impl Sessions {
         Ok(Issued { value, expires_at, session })
     }
 
-    /// Renews a session carried by the cookie value `presented`: a later expiry, the same id. `claims` replace the
+    /// Renews a session carried by the cookie value `presented`: a later expiry, the same id, the present secret. `claims` replace the
     /// token's own (with the database strategy they are left as the row has them). `None` when the session was renewed or ended meanwhile by another request.
     ///
     /// # Errors
@@ -252,12 +256,13 @@ impl Sessions {
         let expires_at = end_of_life(&self.ages, now, session.authenticated_at);
         let renewed = stored.store.renew_session(&session.id, now, expires_at).await?;
         let value = match self.ages.strategy {
-            Strategy::Database if renewed => presented.to_owned(),
+            Strategy::Database if renewed => stored.private.get().resealed(presented),
             Strategy::Database => return Ok(None),
             // The row only feeds the list of sessions. A token of another issuer has none.
             Strategy::Jwt => self.jwt.mint(claims, now, session.authenticated_at)?.0,
         };
-        let session = SessionData { renewed_at: now, expires_at, ..session.clone() };
+        let by_previous_secret = false;
+        let session = SessionData { renewed_at: now, expires_at, by_previous_secret, ..session.clone() };
         Ok(Some(Issued { value, expires_at, session }))
     }
 
@@ -385,6 +390,7 @@ fn session_of(record: SessionRecord, user: &User, carrier: Carrier) -> Result<Se
         expires_at: record.expires_at,
         claims,
         carrier,
+        by_previous_secret: false,
     })
 }
 

@@ -2,9 +2,9 @@
 
 use super::data::{Carrier, SessionData, SessionError};
 use crate::clock::Timestamp;
-use crate::config::{Config, SessionConfig};
+use crate::config::{Config, JwtConfig, SessionConfig};
 use crate::model::{AuthMethod, Strategy, UserId};
-use crate::secret::{PlainToken, TokenHash};
+use crate::secret::{Derived, PlainToken, SecretRing, Secrets, TokenHash};
 #[cfg(feature = "server")]
 use crate::token::MintError;
 use crate::token::{Claims, Codec, CodecOptions, Rejected};
@@ -23,20 +23,43 @@ pub const RESERVED_CLAIMS: [&str; 11] =
 /// Reads and mints session tokens.
 #[derive(Debug)]
 pub(super) struct JwtSessions {
-    codec: Codec,
+    codecs: Derived<Codecs>,
     ages: SessionConfig,
 }
 
+/// One for the secret that signs and one for those that did: which of them reads a token tells whether it is to be
+/// issued anew.
+#[derive(Debug)]
+struct Codecs {
+    current: Codec,
+    previous: Option<Codec>,
+}
+
+impl Codecs {
+    fn new(ring: &SecretRing, jwt: &JwtConfig, secure_cookies: bool, max_age: i64) -> Self {
+        let codec = |secrets: &SecretRing| {
+            let (mint, accept) = (jwt.format, jwt.accept.as_slice());
+            Codec::new(CodecOptions { secrets, mint, accept, secure_cookies, max_age })
+        };
+        Self { current: codec(ring), previous: ring.previous().as_ref().map(codec) }
+    }
+
+    /// The claims of a token, and whether a previous secret vouches for it.
+    fn verify(&self, token: &str, now: Timestamp) -> Result<(Claims, bool), Rejected> {
+        match (self.current.verify(token, now), &self.previous) {
+            (Err(Rejected::Invalid(_)), Some(previous)) => {
+                previous.verify(token, now).map(|verified| (verified.claims, true))
+            }
+            (outcome, _) => outcome.map(|verified| (verified.claims, false)),
+        }
+    }
+}
+
 impl JwtSessions {
-    pub(super) fn new(config: &Config) -> Self {
-        let codec = Codec::new(CodecOptions {
-            secrets: &config.secrets,
-            mint: config.jwt.format,
-            accept: &config.jwt.accept,
-            secure_cookies: config.url.secure,
-            max_age: config.session.max_age,
-        });
-        Self { codec, ages: config.session.clone() }
+    pub(super) fn new(config: &Config, secrets: &Secrets) -> Self {
+        let (jwt, secure, max_age) = (config.jwt.clone(), config.url.secure, config.session.max_age);
+        let codecs = secrets.derive(move |ring| Codecs::new(ring, &jwt, secure, max_age));
+        Self { codecs, ages: config.session.clone() }
     }
 
     /// Verifies a token by itself; whether it was revoked is another question.
@@ -46,15 +69,16 @@ impl JwtSessions {
         carrier: Carrier,
         now: Timestamp,
     ) -> Result<SessionData, SessionError> {
-        let claims = match self.codec.verify(token, now) {
-            Ok(verified) => verified.claims,
+        let (claims, by_previous_secret) = match self.codecs.get().verify(token, now) {
+            Ok(verified) => verified,
             Err(Rejected::Expired) => return Err(SessionError::Expired),
             Err(rejected) => {
                 tracing::debug!(reason = %rejected, "a session token was refused");
                 return Err(SessionError::Invalid);
             }
         };
-        let data = session_of(claims, token, carrier).ok_or(SessionError::Invalid)?;
+        let mut data = session_of(claims, token, carrier).ok_or(SessionError::Invalid)?;
+        data.by_previous_secret = by_previous_secret;
         if now.since(data.authenticated_at) >= self.ages.absolute_age {
             return Err(SessionError::Expired);
         }
@@ -70,7 +94,7 @@ impl JwtSessions {
         authenticated_at: Timestamp,
     ) -> Result<(String, Timestamp), MintError> {
         let expires_at = end_of_life(&self.ages, now, authenticated_at);
-        Ok((self.codec.mint(claims, now, expires_at)?, expires_at))
+        Ok((self.codecs.get().current.mint(claims, now, expires_at)?, expires_at))
     }
 }
 
@@ -109,5 +133,6 @@ fn session_of(claims: Claims, token: &str, carrier: Carrier) -> Option<SessionDa
         expires_at: claims.expires_at()?,
         claims,
         carrier,
+        by_previous_secret: false,
     })
 }

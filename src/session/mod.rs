@@ -47,8 +47,13 @@ pub use revocations::{REFRESH_EVERY, RevocationList, STALE_AFTER};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, SessionConfig};
 use crate::model::Strategy;
+use crate::secret::Secrets;
 use jwt::JwtSessions;
 use verified::{Entry, Verified};
+
+/// A session under a previous secret is issued anew at most this often, seconds: while a rotation is on its way, instances
+/// differ about which secret is the present one, and must not pass a session to and fro.
+const REISSUE_AFTER: i64 = 60;
 
 /// Reads sessions, and with a store also issues, renews and ends them.
 #[derive(Debug)]
@@ -57,6 +62,7 @@ pub struct Sessions {
     ages: SessionConfig,
     jwt: JwtSessions,
     verified: Verified,
+    secrets: Secrets,
     #[cfg(feature = "server")]
     stored: Option<issue::Stored>,
 }
@@ -65,12 +71,13 @@ impl Sessions {
     /// Without a store: verifies tokens by the secret alone. What was revoked elsewhere is not known here, so a
     /// signed-out token is accepted until it expires; keep `max_age` short where that matters.
     #[must_use]
-    pub fn verifier(config: &Config, clock: Arc<dyn Clock>) -> Self {
+    pub fn verifier(config: &Config, clock: Arc<dyn Clock>, secrets: &Secrets) -> Self {
         Self {
             clock,
             ages: config.session.clone(),
-            jwt: JwtSessions::new(config),
+            jwt: JwtSessions::new(config, secrets),
             verified: Verified::default(),
+            secrets: secrets.clone(),
             #[cfg(feature = "server")]
             stored: None,
         }
@@ -82,7 +89,7 @@ impl Sessions {
     pub fn recent(&self, presented: Presented<'_>) -> Option<Arc<SessionData>> {
         let (text, carrier) = presented.credential()?;
         let entry = self.verified.find(text, carrier)?;
-        if !entry.covers(self.clock.now()) {
+        if entry.secrets != self.secrets.generation() || !entry.covers(self.clock.now()) {
             return None;
         }
         #[cfg(feature = "server")]
@@ -108,7 +115,7 @@ impl Sessions {
             Presented::Cookie(text) => (text, Carrier::Cookie),
             Presented::Bearer(text) => (text, Carrier::Bearer),
         };
-        let (now, epoch) = (self.clock.now(), self.verified.epoch());
+        let (now, epoch, secrets) = (self.clock.now(), self.verified.epoch(), self.secrets.generation());
         #[cfg(feature = "server")]
         if let Some(stored) = &self.stored {
             // Taken before anything is asked: what is revoked meanwhile makes the next look at the entry a real one.
@@ -124,7 +131,7 @@ impl Sessions {
             let session = Arc::new(session);
             let row_read = (self.ages.strategy == Strategy::Database).then_some(asked);
             let until = self.sure_until(&session);
-            let entry = Entry::new(Arc::clone(&session), now, until, row_read, generation);
+            let entry = Entry::new(Arc::clone(&session), now, until, row_read, generation, secrets);
             self.verified.keep(text, carrier, entry, epoch);
             return Ok(session);
         }
@@ -132,7 +139,7 @@ impl Sessions {
             Strategy::Jwt => {
                 let session = Arc::new(self.jwt.read(text, carrier, now)?);
                 let until = self.sure_until(&session);
-                let entry = Entry::new(Arc::clone(&session), now, until, None, 0);
+                let entry = Entry::new(Arc::clone(&session), now, until, None, 0, secrets);
                 self.verified.keep(text, carrier, entry, epoch);
                 Ok(session)
             }
@@ -150,15 +157,22 @@ impl Sessions {
             .min(session.authenticated_at.plus(ages.absolute_age))
             .min(session.renewed_at.plus(ages.max_age));
         match session.carrier {
-            Carrier::Cookie => end.min(session.renewed_at.plus(ages.update_age)),
+            Carrier::Cookie => end.min(session.renewed_at.plus(self.renewal_age(session))),
             Carrier::Bearer => end,
         }
     }
 
-    /// Whether the session is due for renewal: carried by a cookie and last renewed `update_age` ago or longer.
+    /// How long after its last renewal a session is due for the next.
+    fn renewal_age(&self, session: &SessionData) -> i64 {
+        let update_age = self.ages.update_age;
+        if session.by_previous_secret { update_age.min(REISSUE_AFTER) } else { update_age }
+    }
+
+    /// Whether the session is due for renewal: carried by a cookie and last renewed `update_age` ago or longer, or
+    /// signed by a secret that signs no more.
     #[must_use]
     pub fn is_renewal_due(&self, session: &SessionData) -> bool {
         session.carrier == Carrier::Cookie
-            && self.clock.now().since(session.renewed_at) >= self.ages.update_age
+            && self.clock.now().since(session.renewed_at) >= self.renewal_age(session)
     }
 }

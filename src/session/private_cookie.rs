@@ -40,13 +40,25 @@ impl PrivateCookie {
         jar.get(self.name).map(|cookie| cookie.value().to_owned()).unwrap_or_default()
     }
 
-    /// The id a cookie value carries, when one of our keys sealed it under our name.
-    pub(super) fn open(&self, sealed: &str) -> Option<PlainToken> {
+    /// The id a cookie value carries, when one of our keys sealed it under our name, and whether that is a previous one.
+    pub(super) fn open(&self, sealed: &str) -> Option<(PlainToken, bool)> {
         let jar = CookieJar::new();
-        std::iter::once(&self.current)
-            .chain(&self.previous)
-            .find_map(|key| jar.private(key).decrypt(Cookie::new(self.name, sealed.to_owned())))
-            .and_then(|cookie| PlainToken::parse(cookie.value()))
+        let current = (&self.current, false);
+        let previous = self.previous.iter().map(|key| (key, true));
+        let (cookie, by_previous) =
+            std::iter::once(current).chain(previous).find_map(|(key, by_previous)| {
+                let cookie = jar.private(key).decrypt(Cookie::new(self.name, sealed.to_owned()))?;
+                Some((cookie, by_previous))
+            })?;
+        PlainToken::parse(cookie.value()).map(|id| (id, by_previous))
+    }
+
+    /// The same id under the present key; a value that has it already stays as it is.
+    pub(super) fn resealed(&self, sealed: &str) -> String {
+        match self.open(sealed) {
+            Some((id, true)) => self.seal(&id),
+            _ => sealed.to_owned(),
+        }
     }
 }
 
@@ -72,9 +84,14 @@ mod tests {
         let id = PlainToken::generate().unwrap();
         let sealed = cookie("old", &[]).seal(&id);
         assert!(!sealed.contains(&id.expose()));
-        assert_eq!(cookie("old", &[]).open(&sealed).unwrap().hash(), id.hash());
-        assert_eq!(cookie("new", &["old"]).open(&sealed).unwrap().hash(), id.hash());
-        assert!(cookie("new", &[]).open(&sealed).is_none());
+        let opened =
+            |cookie: PrivateCookie, sealed: &str| cookie.open(sealed).map(|(id, old)| (id.hash(), old));
+        assert_eq!(opened(cookie("old", &[]), &sealed), Some((id.hash(), false)));
+        assert_eq!(opened(cookie("new", &["old"]), &sealed), Some((id.hash(), true)));
+        assert_eq!(opened(cookie("new", &[]), &sealed), None);
+        let resealed = cookie("new", &["old"]).resealed(&sealed);
+        assert_eq!(opened(cookie("new", &[]), &resealed), Some((id.hash(), false)));
+        assert_eq!(cookie("new", &["old"]).resealed(&resealed), resealed);
     }
 
     #[test]

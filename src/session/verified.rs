@@ -13,7 +13,7 @@
 //!   bound that holds for everything else.
 //! - It never holds what was refused. Whoever floods the service with invented tokens finds nothing of theirs in here,
 //!   and what is valid is bounded by its size in memory.
-//! - It never outlives its keys: it belongs to one set of secrets and goes with them.
+//! - It never outlives its keys: an entry is good for the secrets it was verified by, and not when they were replaced.
 //!
 //! # Why the text itself is the key
 //! The place of an entry is a keyed hash (SipHash, under a key of this process) of the text's end, where the signature,
@@ -61,6 +61,8 @@ impl std::fmt::Debug for Verified {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) session: Arc<SessionData>,
+    /// The generation of secrets by which it was verified.
+    pub(super) secrets: u64,
     /// The moment of verification, by the clock.
     since: Timestamp,
     /// Where the entry ends.
@@ -72,15 +74,17 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// An entry of a session verified `since` and good until `until`; the list did not name it in generation `cleared`.
+    /// An entry of a session verified `since` by these secrets and good until `until`; the list did not name it in
+    /// generation `cleared`.
     pub(super) fn new(
         session: Arc<SessionData>,
         since: Timestamp,
         until: Timestamp,
         row_read: Option<Instant>,
         cleared: u64,
+        secrets: u64,
     ) -> Self {
-        Self { session, since, until, row_read, cleared: AtomicU64::new(cleared) }
+        Self { session, secrets, since, until, row_read, cleared: AtomicU64::new(cleared) }
     }
 
     /// Whether no rule of time can refuse it at this moment.
@@ -214,11 +218,12 @@ mod tests {
             expires_at: NOW.plus(100),
             claims: Claims::default(),
             carrier: Carrier::Cookie,
+            by_previous_secret: false,
         })
     }
 
     fn entry(user: &str) -> Entry {
-        Entry::new(session(user), NOW, NOW.plus(10), None, 0)
+        Entry::new(session(user), NOW, NOW.plus(10), None, 0, 0)
     }
 
     #[test]
@@ -247,7 +252,7 @@ mod tests {
     #[test]
     fn a_row_is_believed_for_the_bound_and_no_longer() {
         let read = Instant::now();
-        let entry = Entry::new(session("ada"), NOW, NOW.plus(10), Some(read), 0);
+        let entry = Entry::new(session("ada"), NOW, NOW.plus(10), Some(read), 0, 0);
         assert!(entry.is_fresh(read) && entry.is_fresh(read + STALE_AFTER / 2));
         assert!(!entry.is_fresh(read + STALE_AFTER));
     }

@@ -4,6 +4,8 @@
 //! serialise and is wiped when dropped. The *plain* token and its *hash* are different types, and only the hash has a
 //! way into the store: a dump of the database opens nobody's session (ASVS 5.0, 7.2 and 11.5).
 
+mod rotation;
+
 use std::fmt;
 
 use base64::Engine as _;
@@ -13,6 +15,8 @@ use rand::rngs::SysRng;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::{Zeroize as _, ZeroizeOnDrop};
+
+pub use rotation::{Derived, Secrets};
 
 /// The operating system gave no random bytes. Nothing can be issued until it does.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
@@ -195,6 +199,28 @@ impl SecretRing {
     /// All secrets that verify, newest first.
     pub fn all(&self) -> impl Iterator<Item = &Secret> {
         std::iter::once(&self.current).chain(&self.previous)
+    }
+
+    /// A ring without the secret that signs: what no longer signs and still verifies. `None` when there is nothing more.
+    #[must_use]
+    pub fn previous(&self) -> Option<Self> {
+        let (current, previous) = self.previous.split_first()?;
+        Some(Self::new(current.clone(), previous.to_vec()))
+    }
+
+    /// Whether both rings hold the same secrets in the same order.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let pairs = self.all().zip(other.all());
+        self.previous.len() == other.previous.len()
+            && pairs.fold(true, |same, (one, two)| same & same_text(one.expose(), two.expose()))
+    }
+
+    /// How many secrets of `older` this ring no longer holds.
+    #[must_use]
+    pub fn removed_since(&self, older: &Self) -> usize {
+        let holds = |text: &str| self.all().any(|secret| same_text(secret.expose(), text));
+        older.all().filter(|secret| !holds(secret.expose())).count()
     }
 }
 
