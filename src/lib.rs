@@ -47,6 +47,7 @@
 //! | your own pages and languages | [`pages`] |
 //! | both session strategies, and how a session ends | [`session`] |
 //! | reading tokens without Rocket and without a database | [`token`] |
+//! | what is recorded, and how records are verified | [`audit`] |
 //! | a database of your own | [`store`] |
 //! | tests that move the clock | [`clock`] |
 //!
@@ -60,16 +61,19 @@
 //! secret.
 //!
 //! # Architecture
-//! Imports go one way, and a test reads every one of them: `clock`, `secret` → `token`, `model`, `store`, `config` →
-//! `session` → `providers` → `signin` → `policy` → `guards` → `pages` → `routes` → the fairing → the service's own `site`,
-//! which uses the public API only. Up to `signin` nothing knows Rocket's requests. Only one file builds cookies, only one reads them,
+//! Imports go one way, and a test reads every one of them: `clock`, `secret`, `metrics` → `token`, `model`, `store`, `config` →
+//! `audit` → `session` → `providers` → `signin` → `policy` → `guards` → `pages` → `routes` → the fairing → the service's own
+//! `site`, which uses the public API only. Up to `signin` nothing knows Rocket's requests. Only one file builds cookies, only one reads them,
 //! and only one turns errors into HTTP.
 
 mod answers;
+pub mod audit;
 pub mod clock;
 pub mod config;
 mod fairing;
 pub mod guards;
+#[cfg(feature = "server")]
+mod metrics;
 pub mod model;
 #[cfg(feature = "server")]
 pub mod pages;
@@ -98,6 +102,8 @@ pub use answers::SecurityHeaders;
 pub use fairing::Countersign;
 #[doc(inline)]
 pub use guards::{CsrfForm, CsrfJson, CsrfToken, OptionalSession, OptionalToken, Session, Token};
+#[doc(inline)]
+pub use model::RequestId;
 #[cfg(feature = "server")]
 #[doc(inline)]
 pub use pages::PageContext;

@@ -6,14 +6,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules from the ground up: each may use those before it.
-const LAYERS: [&str; 19] = [
+const LAYERS: [&str; 21] = [
     "clock",
     "secret",
     "sealed",
+    "metrics",
     "token",
     "model",
     "store",
     "config",
+    "audit",
     "session",
     "providers",
     "signin",
@@ -29,8 +31,19 @@ const LAYERS: [&str; 19] = [
 ];
 
 /// Modules that know nothing of Rocket's requests.
-const NO_ROCKET: [&str; 9] =
-    ["clock", "secret", "model", "token", "store", "config", "session", "providers", "signin"];
+const NO_ROCKET: [&str; 11] = [
+    "clock",
+    "secret",
+    "metrics",
+    "model",
+    "token",
+    "store",
+    "config",
+    "audit",
+    "session",
+    "providers",
+    "signin",
+];
 
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();

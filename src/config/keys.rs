@@ -143,6 +143,24 @@ pub const KEYS: &[Key] = &[
     ),
     key("limits.per_address", "1 to 1000000", "50", "Wrong passwords from one address (IPv6: from one /64)."),
     key("limits.sign_ups_per_address", "1 to 1000000", "20", "Accounts made from one address."),
+    key(
+        "audit_log.keep",
+        "86400 to 315360000, seconds",
+        "31536000",
+        "Audit records are deleted when they are older than this.",
+    ),
+    key(
+        "audit_log.refusals_per_minute",
+        "1 to 10000",
+        "120",
+        "Different refusals recorded one by one in a minute, by each instance; of the rest the number is kept.",
+    ),
+    key(
+        "metrics",
+        "address and port",
+        "none",
+        "Where GET /metrics answers Prometheus, like \"127.0.0.1:9464\": a listener of its own, for your own network only.",
+    ),
 ];
 
 impl Key {

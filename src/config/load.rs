@@ -1,5 +1,6 @@
 //! From Rocket's figment to a [`Config`].
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use figment::providers::Env;
@@ -7,8 +8,8 @@ use figment::{Figment, Profile};
 
 use super::read::Reader;
 use super::{
-    Config, ConfigErrors, CredentialsConfig, EmptySession, JwtConfig, LimitsConfig, Network, PagesConfig,
-    RouteAudit, SessionConfig, SiteUrl, secrets, url,
+    AuditLogConfig, Config, ConfigErrors, CredentialsConfig, EmptySession, JwtConfig, LimitsConfig, Network,
+    PagesConfig, RouteAudit, SessionConfig, SiteUrl, secrets, url,
 };
 use crate::model::Strategy;
 use crate::token::Format;
@@ -44,6 +45,8 @@ impl Config {
         let session = session(&mut reader, jwt.format);
         let credentials = credentials(&mut reader);
         let limits = limits(&mut reader);
+        let audit_log = audit_log(&mut reader);
+        let metrics = metrics(&mut reader);
         let pages = pages(&mut reader);
         let allowed_origins =
             reader.list("allowed_origins", "an origin like \"https://app.example.com\"", url::origin);
@@ -63,6 +66,8 @@ impl Config {
             #[cfg(feature = "server")]
             database: database.options,
             limits,
+            audit_log,
+            metrics,
             template_dir: template_dir(&figment),
             audit,
             site_name,
@@ -182,6 +187,22 @@ fn limits(reader: &mut Reader<'_>) -> LimitsConfig {
         per_address: reader.number("limits.per_address", 1..=1_000_000, 50),
         sign_ups_per_address: reader.number("limits.sign_ups_per_address", 1..=1_000_000, 20),
     }
+}
+
+fn audit_log(reader: &mut Reader<'_>) -> AuditLogConfig {
+    AuditLogConfig {
+        keep: reader.number("audit_log.keep", 86_400..=315_360_000, 31_536_000),
+        refusals_per_minute: reader.small("audit_log.refusals_per_minute", 1..=10_000, 120),
+    }
+}
+
+fn metrics(reader: &mut Reader<'_>) -> Option<SocketAddr> {
+    let text = reader.text("metrics")?;
+    let address = text.parse().ok();
+    if address.is_none() {
+        reader.wrong("metrics", format!("{text:?}"), "an address and a port like \"127.0.0.1:9464\"");
+    }
+    address
 }
 
 /// Rocket's `template_dir`, relative to the file that sets it.

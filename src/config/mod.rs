@@ -16,6 +16,7 @@ mod read;
 mod secrets;
 mod url;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub use self::url::SiteUrl;
@@ -52,6 +53,10 @@ pub struct Config {
     pub database: crate::store::OpenOptions,
     /// `[limits]`.
     pub limits: LimitsConfig,
+    /// `[audit_log]`.
+    pub audit_log: AuditLogConfig,
+    /// `metrics`: where Prometheus is answered, when it is.
+    pub metrics: Option<SocketAddr>,
     /// Where the host's own templates are (Rocket's `template_dir`), for pages that override the library's.
     pub template_dir: PathBuf,
     /// `audit`: what the launch does about routes that declare no policy.
@@ -158,6 +163,16 @@ pub struct LimitsConfig {
     pub per_address: i64,
     /// `sign_ups_per_address`. _Default: 20._
     pub sign_ups_per_address: i64,
+}
+
+/// `[audit_log]`.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct AuditLogConfig {
+    /// `keep`: seconds after which a record is deleted. _Default: 31536000 (a year)._
+    pub keep: i64,
+    /// `refusals_per_minute`: different refusals recorded one by one. _Default: 120._
+    pub refusals_per_minute: u32,
 }
 
 impl Default for CredentialsConfig {

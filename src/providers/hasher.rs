@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use super::working_memory::{WorkingMemories, WorkingMemory};
 use crate::config::CredentialsConfig;
+use crate::metrics::{self, Hashing};
 use crate::secret::{EntropyError, Password, random_bytes};
 
 /// Why nothing was hashed.
@@ -139,12 +140,17 @@ impl Hasher {
         let busy =
             HashError::Busy { retry_after: 1 + u32::try_from(self.inner.deadline.as_secs()).unwrap_or(0) };
         let Ok(place) = Arc::clone(&self.inner.places).try_acquire_owned() else {
+            metrics::hashing_refused();
             return Err(busy);
         };
+        let waiting = Hashing::waiting();
         let Ok(Ok(core)) = timeout(self.inner.deadline, Arc::clone(&self.inner.cores).acquire_owned()).await
         else {
+            metrics::hashing_refused();
             return Err(busy);
         };
+        drop(waiting);
+        let running = Hashing::running();
         // The permits travel with the work: a request that is dropped meanwhile does not free a core that is in use.
         let inner = Arc::clone(&self.inner);
         let worker = tokio::task::spawn_blocking(move || {
@@ -155,7 +161,7 @@ impl Hasher {
             } else {
                 drop(memory);
             }
-            drop((core, place));
+            drop((core, place, running));
             // The last two may each have seen the other.
             if inner.places.available_permits() == inner.all_places {
                 inner.memories.release();

@@ -12,6 +12,7 @@ use super::verified::Entry;
 use super::{CookieRules, RevocationList, Sessions};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, SessionConfig};
+use crate::metrics;
 use crate::model::{AuthMethod, SessionRecord, Strategy, Subject, User, UserId};
 use crate::secret::{Derived, EntropyError, PlainToken, Secrets, TokenHash};
 use crate::store::{self, Inserted, Replaced, Store};
@@ -235,6 +236,7 @@ impl Sessions {
         if let Some(old) = old {
             stored.revocations.add(&Subject::Session(old.id), now, old.revoke_until);
         }
+        metrics::session_issued();
         Ok(Issued { value, expires_at, session })
     }
 
@@ -274,6 +276,7 @@ impl Sessions {
         let stored = self.store()?;
         let until = self.last_moment(session.authenticated_at);
         stored.store.end_session(&session.id, None, until).await?;
+        metrics::sessions_revoked(1);
         stored.revocations.add(&Subject::Session(session.id), self.clock.now(), until);
         Ok(())
     }
@@ -287,6 +290,7 @@ impl Sessions {
         let until = self.last_moment(self.clock.now());
         let ended = stored.store.end_session(id, Some(owner), until).await?;
         if ended {
+            metrics::sessions_revoked(1);
             stored.revocations.add(&Subject::Session(*id), self.clock.now(), until);
         }
         Ok(ended)
@@ -320,6 +324,7 @@ impl Sessions {
     /// done would be reported as unknown.
     fn note_ended(&self, ended: &[TokenHash], until: Timestamp) -> Result<(), store::Error> {
         let stored = self.store()?;
+        metrics::sessions_revoked(ended.len() as u64);
         for id in ended {
             stored.revocations.add(&Subject::Session(*id), self.clock.now(), until);
         }

@@ -31,6 +31,16 @@ impl From<sqlx::Error> for Error {
     }
 }
 
+/// How a call ended, for metrics.
+pub(super) fn outcome<T>(answer: &Result<T, Error>) -> &'static str {
+    match answer {
+        Ok(_) => "ok",
+        Err(Error::Unavailable(_)) => "unavailable",
+        Err(Error::Corrupt(_)) => "corrupt",
+        Err(Error::Schema(_)) => "schema",
+    }
+}
+
 /// Errors of the migrations.
 pub(super) fn migration(error: MigrateError, newest_known: i64) -> Error {
     match error {
