@@ -1,10 +1,12 @@
 //! The commands of the `countersign` program.
 
+mod audit;
 mod check;
 mod routes;
 mod serve;
 mod users;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -38,6 +40,9 @@ pub(crate) enum Command {
     /// Add, list, disable or enable users.
     #[command(subcommand)]
     User(users::UserCommand),
+    /// List or verify the audit log.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Check configuration and database, and explain every problem and its fix.
     Check,
     /// List method, path and guard policy of every mounted route.
@@ -51,6 +56,7 @@ pub(crate) async fn run(command: Command) -> ExitCode {
         Command::Migrate => migrate().await,
         Command::Secret => secret(),
         Command::User(command) => users::run(command).await,
+        Command::Audit(command) => audit::run(command).await,
         Command::Check => return check::run().await,
         Command::Routes => routes::run().await,
     };
@@ -78,12 +84,22 @@ pub(crate) fn init_logging() {
     use tracing_subscriber::EnvFilter;
     let filter =
         EnvFilter::try_from_env("COUNTERSIGN_LOG").unwrap_or_else(|_| EnvFilter::new("countersign=info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for a person at a terminal: a file gets no escape codes.
+    let colours = std::io::stderr().is_terminal();
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     if std::env::var("COUNTERSIGN_LOG_FORMAT").is_ok_and(|format| format == "json") {
         builder.json().init();
+        std::panic::set_hook(Box::new(log_panic));
     } else {
         builder.init();
     }
+}
+
+/// A panic as one line of the log. What it says is left out: it may be made of anything.
+fn log_panic(info: &std::panic::PanicHookInfo<'_>) {
+    let place = info.location().map(ToString::to_string);
+    tracing::error!(place, "a panic");
 }
 
 /// The checked configuration, or all that is wrong with it.

@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::sync::Arc;
 
 use clap::Subcommand;
+use countersign::audit::{AuditEvent, AuditLog, Entry};
 use countersign::clock::{Clock as _, SystemClock};
 use countersign::config::Config;
 use countersign::model::{DisplayName, Email, NewUser, User, UserId};
@@ -48,16 +49,16 @@ pub(super) async fn run(command: UserCommand) -> Result<(), String> {
     let store = open_store(&config).await.map_err(|error| error.to_string())?;
     store.migrate().await.map_err(|error| error.to_string())?;
     let outcome = match command {
-        UserCommand::Add { email, name } => add(&config, &*store, &email, name.as_deref()).await,
+        UserCommand::Add { email, name } => add(&config, &store, &email, name.as_deref()).await,
         UserCommand::List => list(&*store).await,
         UserCommand::Disable { email } => disable(&config, &store, &email).await,
-        UserCommand::Enable { email } => enable(&store, &email).await,
+        UserCommand::Enable { email } => enable(&config, &store, &email).await,
     };
     store.close().await;
     outcome
 }
 
-async fn add(config: &Config, store: &dyn Store, email: &str, name: Option<&str>) -> Result<(), String> {
+async fn add(config: &Config, store: &Arc<dyn Store>, email: &str, name: Option<&str>) -> Result<(), String> {
     let email = parse(email)?;
     let name = name.map(DisplayName::parse).transpose().map_err(|error| error.to_string())?;
     let rules =
@@ -74,6 +75,7 @@ async fn add(config: &Config, store: &dyn Store, email: &str, name: Option<&str>
     };
     match store.create_user(&user).await.map_err(|error| error.to_string())? {
         Created::Created => {
+            record(config, store, AuditEvent::UserAdded, &user.id).await;
             say(&format!("Added {email}."));
             Ok(())
         }
@@ -114,15 +116,23 @@ async fn disable(config: &Config, store: &Arc<dyn Store>, email: &str) -> Result
     let now = SystemClock.now();
     let until = now.plus(config.session.absolute_age.max(config.session.max_age));
     store.disable_user(&user.id, now, until).await.map_err(|error| error.to_string())?;
+    record(config, store, AuditEvent::UserDisabled, &user.id).await;
     say(&format!("Disabled {}; every session has ended.", user.email));
     Ok(())
 }
 
-async fn enable(store: &Arc<dyn Store>, email: &str) -> Result<(), String> {
+async fn enable(config: &Config, store: &Arc<dyn Store>, email: &str) -> Result<(), String> {
     let user = find(store, email).await?;
     store.enable_user(&user.id).await.map_err(|error| error.to_string())?;
+    record(config, store, AuditEvent::UserEnabled, &user.id).await;
     say(&format!("Enabled {}.", user.email));
     Ok(())
+}
+
+/// Records what an administrator did here.
+async fn record(config: &Config, store: &Arc<dyn Store>, event: AuditEvent, user: &UserId) {
+    let audit = AuditLog::new(Arc::clone(store), Arc::new(SystemClock), &config.audit_log);
+    audit.record(Entry::new(event).user(user).detail("by", "command_line")).await;
 }
 
 async fn find(store: &Arc<dyn Store>, email: &str) -> Result<User, String> {

@@ -3,12 +3,16 @@
 //! No SQL and no Rocket here. A value of one of these types was checked when it was made: an [`Email`] is one
 //! deliverable address in canonical form, a [`DisplayName`] is text that fits. Parse, don't validate.
 
+mod audit_record;
 mod email;
 mod name;
+mod request_id;
 mod session_record;
 mod user;
 
+pub use audit_record::{AuditEntry, AuditRecord, ChainHash, ChainMark};
 pub use email::{Email, EmailError};
 pub use name::{DisplayName, DisplayNameError};
+pub use request_id::RequestId;
 pub use session_record::{AuthMethod, Revocation, SessionRecord, Strategy, Subject};
 pub use user::{NewUser, User, UserId};

@@ -16,6 +16,7 @@
 //! denominator would cost the native types. One contract suite runs over both, and a test prepares every statement.
 
 mod attempts;
+mod audit;
 mod errors;
 mod file;
 mod postgres;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 use rocket::async_trait;
 
 pub use attempts::{AttemptCount, Attempts};
+pub use audit::{Audit, AuditEnds, AuditFilter};
 pub use postgres::PostgresStore;
 pub use revocations::Revocations;
 pub use sessions::{Inserted, Replaced, Sessions};
@@ -54,7 +56,7 @@ pub enum Error {
 
 /// Everything Countersign keeps.
 #[async_trait]
-pub trait Store: Users + Sessions + Revocations + Attempts + std::fmt::Debug {
+pub trait Store: Users + Sessions + Revocations + Attempts + Audit + std::fmt::Debug {
     /// Brings the schema up to this version.
     ///
     /// # Errors

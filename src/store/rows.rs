@@ -1,9 +1,10 @@
 //! Rows as the databases give them, and what they mean.
 
-use super::{Error, UserWithPassword};
+use super::{AuditEnds, Error, UserWithPassword};
 use crate::clock::Timestamp;
 use crate::model::{
-    AuthMethod, DisplayName, Email, Revocation, SessionRecord, Strategy, Subject, User, UserId,
+    AuditEntry, AuditRecord, AuthMethod, ChainHash, ChainMark, DisplayName, Email, Revocation, SessionRecord,
+    Strategy, Subject, User, UserId,
 };
 use crate::secret::TokenHash;
 
@@ -59,6 +60,22 @@ pub(super) struct RevocationRow {
     subject: Vec<u8>,
     not_after: i64,
     expires_at: i64,
+}
+
+/// A row of `audit_records`.
+#[derive(sqlx::FromRow)]
+pub(super) struct AuditRow {
+    sequence: i64,
+    at: i64,
+    event: String,
+    outcome: String,
+    user_id: Option<String>,
+    email: Option<String>,
+    address: Option<String>,
+    request_id: Option<String>,
+    session_id: Option<Vec<u8>>,
+    details: String,
+    hash: Vec<u8>,
 }
 
 impl TryFrom<UserRow> for User {
@@ -134,6 +151,48 @@ impl TryFrom<RevocationRow> for Revocation {
             expires_at: Timestamp(row.expires_at),
         })
     }
+}
+
+impl TryFrom<AuditRow> for AuditRecord {
+    type Error = Error;
+
+    fn try_from(row: AuditRow) -> Result<Self, Error> {
+        let entry = AuditEntry {
+            at: Timestamp(row.at),
+            event: row.event,
+            outcome: row.outcome,
+            user_id: row.user_id.map(UserId::from_existing),
+            email: row.email,
+            address: row.address,
+            request_id: row.request_id,
+            session_id: row.session_id.as_deref().map(hash).transpose()?,
+            details: row.details,
+        };
+        Ok(Self { sequence: row.sequence, entry, hash: chain_mark(row.sequence, &row.hash)?.hash })
+    }
+}
+
+/// A place in the audit log's chain.
+pub(super) fn chain_mark(sequence: i64, hash: &[u8]) -> Result<ChainMark, Error> {
+    let hash = ChainHash::from_bytes(hash).ok_or_else(|| corrupt("a hash of the audit log"))?;
+    Ok(ChainMark { sequence, hash })
+}
+
+/// Both ends of the chain.
+pub(super) fn audit_ends(row: Option<(i64, Vec<u8>, i64, Vec<u8>)>) -> Result<AuditEnds, Error> {
+    let (anchor, anchor_hash, head, head_hash) = row.ok_or_else(|| missing_mark("anchor or head"))?;
+    Ok(AuditEnds { anchor: chain_mark(anchor, &anchor_hash)?, head: chain_mark(head, &head_hash)? })
+}
+
+/// The end of the chain that ought to be there and is not.
+pub(super) fn missing_mark(which: &str) -> Error {
+    corrupt(&format!("the audit log's {which} is missing"))
+}
+
+/// The record up to which the audit log is pruned. Where it is missing nothing more is deleted: somebody did already.
+pub(super) fn pruned_record(sequence: i64, hash: Option<&[u8]>) -> Result<ChainMark, Error> {
+    let hash = hash.ok_or_else(|| corrupt(&format!("record {sequence} of the audit log is missing")))?;
+    chain_mark(sequence, hash)
 }
 
 /// How a subject is stored: its kind and its bytes.

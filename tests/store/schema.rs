@@ -17,7 +17,7 @@ on_both!(
 );
 
 /// Executes a statement past the store.
-async fn execute(fresh: &Fresh, statement: &'static str) {
+pub(crate) async fn execute(fresh: &Fresh, statement: &'static str) {
     match &fresh.options.database {
         Database::Sqlite(path) => {
             let pool = sqlx::SqlitePool::connect(&format!("sqlite://{}", path.display())).await.unwrap();

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use countersign::clock::Timestamp;
-use countersign::model::{DisplayName, Email, NewUser, Revocation, SessionRecord, Subject, User, UserId};
+use countersign::model::{
+    AuditEntry, AuditRecord, DisplayName, Email, NewUser, Revocation, SessionRecord, Subject, User, UserId,
+};
 use countersign::secret::TokenHash;
 use countersign::store::{
-    AttemptCount, Attempts, Created, Error, Inserted, Replaced, Revocations, Sessions, Store,
-    UserWithPassword, Users,
+    AttemptCount, Attempts, Audit, AuditEnds, AuditFilter, Created, Error, Inserted, Replaced, Revocations,
+    Sessions, Store, UserWithPassword, Users,
 };
 use rocket::async_trait;
 use rocket::http::{ContentType, Method};
@@ -99,6 +101,12 @@ delegate! {
         fn return_attempt(key: &TokenHash) -> ();
         fn forget_attempts(key: &TokenHash) -> ();
         fn delete_ended_attempts(before: Timestamp, limit: u32) -> u64;
+    }
+    Audit {
+        fn append_audit(entries: &[AuditEntry]) -> Vec<AuditRecord>;
+        fn audit_after(after: i64, filter: &AuditFilter, limit: u32) -> Vec<AuditRecord>;
+        fn audit_ends() -> AuditEnds;
+        fn prune_audit(before: Timestamp, limit: u32) -> u64;
     }
 }
 
@@ -256,6 +264,10 @@ async fn whatever_route_whatever_call_the_answer_is_unknown() {
                     // A sign-in that worked replaced the session.
                     ada = sender;
                     break;
+                }
+                // So did one whose record alone could not be stored.
+                if answer.status < 400 && path == "/api/auth/callback/credentials" {
+                    ada = sender.clone();
                 }
                 // Some failures are bridged (the list of sessions, a use that is noted); none is "signed out", and none
                 // touches a cookie.

@@ -9,6 +9,7 @@
 //! dropped, and the pool is whole again as soon as the server is.
 
 mod attempts;
+mod audit;
 mod listener;
 mod revocations;
 mod sessions;
@@ -24,6 +25,7 @@ use sqlx::{Connection as _, Postgres, Transaction};
 
 use super::{Error, OpenOptions, Store, errors, sql};
 use crate::clock::Timestamp;
+use crate::metrics;
 
 /// The store of many instances.
 #[derive(Debug)]
@@ -73,8 +75,11 @@ impl PostgresStore {
 
     /// Ends within the time-out, one way or the other.
     async fn bounded<T>(&self, work: impl Future<Output = Result<T, Error>> + Send) -> Result<T, Error> {
+        let began = metrics::begin();
         let late = |_| Error::Unavailable("no answer in time".to_owned());
-        tokio::time::timeout(self.timeout, work).await.map_err(late)?
+        let answer = tokio::time::timeout(self.timeout, work).await.map_err(late).flatten();
+        metrics::store_call(began, errors::outcome(&answer));
+        answer
     }
 
     /// A transaction.

@@ -10,6 +10,7 @@
 //! that is left inside a transaction is closed.
 
 mod attempts;
+mod audit;
 mod revocations;
 mod sessions;
 mod users;
@@ -27,6 +28,7 @@ use sqlx::{Connection as _, Sqlite, Transaction};
 
 use super::{Error, OpenOptions, Store, errors, file, sql};
 use crate::clock::Timestamp;
+use crate::metrics;
 
 /// The embedded store.
 #[derive(Debug)]
@@ -66,8 +68,11 @@ impl SqliteStore {
 
     /// Ends within the time-out, one way or the other.
     async fn bounded<T>(&self, work: impl Future<Output = Result<T, Error>> + Send) -> Result<T, Error> {
+        let began = metrics::begin();
         let late = |_| Error::Unavailable("no answer in time".to_owned());
-        tokio::time::timeout(self.timeout, work).await.map_err(late)?
+        let answer = tokio::time::timeout(self.timeout, work).await.map_err(late).flatten();
+        metrics::store_call(began, errors::outcome(&answer));
+        answer
     }
 
     /// A transaction that holds the write lock from its first moment.

@@ -1,0 +1,102 @@
+//! What can happen.
+
+/// Something worth recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AuditEvent {
+    /// Somebody signed in.
+    SignInSucceeded,
+    /// A sign-in failed: the detail `code` says why.
+    SignInFailed,
+    /// An account was made.
+    SignUpSucceeded,
+    /// An account was not made: the detail `code` says why. The person who asked is not told.
+    SignUpFailed,
+    /// Somebody signed out.
+    SignedOut,
+    /// Somebody ended one of their sessions from afar.
+    SessionEnded,
+    /// Somebody ended all their sessions but the present one.
+    OtherSessionsEnded,
+    /// A password was changed, and the other sessions ended.
+    PasswordChanged,
+    /// A password was not changed: the detail `code` says why.
+    PasswordChangeFailed,
+    /// Somebody changed the name they are shown by.
+    NameChanged,
+    /// An administrator added a user.
+    UserAdded,
+    /// A user was disabled, and every session of theirs ended.
+    UserDisabled,
+    /// A disabled user may sign in again.
+    UserEnabled,
+    /// Too many attempts: the detail `limit` says at what.
+    LimitHit,
+    /// A request that came without this browser's CSRF token, or from another site.
+    CsrfRefused,
+    /// Somebody was refused what they asked for: the detail `code` says why.
+    AccessRefused,
+    /// Refusals that were not recorded one by one: the detail `count` says how many.
+    RefusalsOmitted,
+}
+
+/// How it went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It happened.
+    Success,
+    /// It was refused.
+    Refused,
+}
+
+impl AuditEvent {
+    /// The stable code in records, logs and metrics.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::SignInSucceeded => "sign_in.succeeded",
+            Self::SignInFailed => "sign_in.failed",
+            Self::SignUpSucceeded => "sign_up.succeeded",
+            Self::SignUpFailed => "sign_up.failed",
+            Self::SignedOut => "session.signed_out",
+            Self::SessionEnded => "session.ended",
+            Self::OtherSessionsEnded => "session.others_ended",
+            Self::PasswordChanged => "password.changed",
+            Self::PasswordChangeFailed => "password.change_failed",
+            Self::NameChanged => "profile.name_changed",
+            Self::UserAdded => "user.added",
+            Self::UserDisabled => "user.disabled",
+            Self::UserEnabled => "user.enabled",
+            Self::LimitHit => "limit.hit",
+            Self::CsrfRefused => "csrf.refused",
+            Self::AccessRefused => "access.refused",
+            Self::RefusalsOmitted => "audit.refusals_omitted",
+        }
+    }
+
+    /// How it went.
+    #[must_use]
+    pub const fn outcome(self) -> Outcome {
+        match self {
+            Self::SignInFailed
+            | Self::SignUpFailed
+            | Self::PasswordChangeFailed
+            | Self::LimitHit
+            | Self::CsrfRefused
+            | Self::AccessRefused
+            | Self::RefusalsOmitted => Outcome::Refused,
+            _ => Outcome::Success,
+        }
+    }
+}
+
+impl Outcome {
+    /// The stable code in records, logs and metrics.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Refused => "refused",
+        }
+    }
+}
