@@ -3,6 +3,7 @@
 //! - Answers that depend on who asked are not stored by any cache and vary by cookie (ASVS 5.0, 14.3.2).
 //! - Cookies decided on during the request are set, unless the answer is a failure of ours (5xx): while the truth is
 //!   unknown, no cookie is touched.
+//! - Every answer names its request in `X-Request-Id`.
 //! - The library's own pages carry a strict Content-Security-Policy and its companions; an application can have them
 //!   on everything with [`SecurityHeaders`].
 
@@ -11,7 +12,7 @@ use rocket::http::Header;
 use rocket::http::uri::Origin;
 use rocket::{Request, Response};
 
-use crate::guards::{Auth, Noted};
+use crate::guards::{Auth, Noted, context_of};
 
 /// No inline script or style, nothing from elsewhere but pictures, no framing, forms only to this site.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -48,6 +49,7 @@ pub(crate) fn finish(request: &Request<'_>, response: &mut Response<'_>) {
     let Some(auth) = request.rocket().state::<Auth>() else {
         return;
     };
+    response.set_header(Header::new("X-Request-Id", context_of(request).id.as_str().to_owned()));
     let noted = Noted::of(request);
     let cookies = noted.outbox.take();
     let sets_cookies = !cookies.is_empty() && response.status().code < 500;
@@ -59,6 +61,8 @@ pub(crate) fn finish(request: &Request<'_>, response: &mut Response<'_>) {
     let own = is_below(request.uri(), &auth.config.url.base_path);
     let is_asset =
         own && response.headers().get_one("Cache-Control").is_some_and(|v| v.starts_with("public"));
+    #[cfg(feature = "server")]
+    watch(request, response.status(), own, is_asset);
     if noted.has_asked() || sets_cookies || (own && !is_asset) {
         response.set_header(Header::new("Cache-Control", "private, no-store"));
         response.adjoin_header(Header::new("Vary", "Cookie"));
@@ -67,6 +71,18 @@ pub(crate) fn finish(request: &Request<'_>, response: &mut Response<'_>) {
         add_security_headers(response, auth.config.url.secure);
         response.set_header(Header::new("Cross-Origin-Resource-Policy", "same-origin"));
     }
+}
+
+/// Counts the answer, and records it when it is a refusal.
+#[cfg(feature = "server")]
+fn watch(request: &Request<'_>, status: rocket::http::Status, own: bool, is_asset: bool) {
+    let class = match (own, is_asset) {
+        (true, true) => "asset",
+        (true, false) => "auth",
+        _ => "application",
+    };
+    crate::metrics::request(class, status.code);
+    crate::guards::trail::answered(request, status);
 }
 
 /// Segment by segment, as Rocket routes: `//api//auth/csrf` is `/api/auth/csrf`.

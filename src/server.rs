@@ -1,5 +1,6 @@
 //! Putting the service together, and what goes on in the background.
 
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -7,9 +8,11 @@ use std::time::{Duration, Instant};
 use rocket::tokio::{self, sync::Notify, task::JoinHandle};
 use rocket::{Build, Ignite, Orbit, Rocket};
 
+use crate::audit::AuditLog;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, CredentialsConfig};
 use crate::guards::Auth;
+use crate::metrics;
 use crate::pages::{LoadError, Pages};
 use crate::policy::Audit;
 use crate::providers::hasher::HashError;
@@ -22,6 +25,8 @@ use crate::store::{self, Store};
 
 /// How often expired rows are looked for.
 const CLEAN_EVERY: Duration = Duration::from_mins(1);
+/// How long a refusal waits to be written, together with others.
+const WRITE_EVERY: Duration = Duration::from_secs(1);
 /// Rows deleted by one statement, so that nobody waits long for the one writer.
 const CLEAN_BATCH: u32 = 500;
 /// How long to wait before listening again, at first and at most.
@@ -42,6 +47,9 @@ pub enum StartError {
     /// The pages.
     #[error("{0}")]
     Pages(#[from] LoadError),
+    /// The listener for metrics.
+    #[error("metrics cannot be served at {0} ({1}): set another address at `auth.metrics`, or remove it")]
+    Metrics(SocketAddr, std::io::Error),
     /// The password hashing.
     #[error("passwords cannot be hashed: {0}")]
     Hasher(#[from] HashError),
@@ -68,6 +76,8 @@ pub(crate) struct Background {
     revocations: Arc<RevocationList>,
     limits: Limits,
     clock: Arc<dyn Clock>,
+    audit: Arc<AuditLog>,
+    metrics: std::sync::Mutex<Option<TcpListener>>,
     tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
     stopping: AtomicBool,
 }
@@ -106,6 +116,7 @@ pub(crate) async fn start(config: Config, parts: Parts) -> Result<Started, Start
         None => open_store(&config).await?,
     };
     store.migrate().await?;
+    let metrics = config.metrics.map(listen).transpose()?;
     let cookies = CookieRules::new(config.jwt.format, config.url.secure);
     let secrets = Secrets::new(config.secrets.clone());
     let revocations = Arc::new(RevocationList::default());
@@ -122,8 +133,16 @@ pub(crate) async fn start(config: Config, parts: Parts) -> Result<Started, Start
     let owing = limits.clone();
     let credentials = config.credentials.as_ref().map(|rules| credentials(&store, rules)).transpose()?;
     let site_name = config.site_name.clone();
-    let sign_in =
-        SignIn::new(Arc::clone(&store), limits, credentials, hooks, Arc::clone(&sessions), site_name);
+    let audit = Arc::new(AuditLog::new(Arc::clone(&store), Arc::clone(&clock), &config.audit_log));
+    let sign_in = SignIn::new(
+        Arc::clone(&store),
+        limits,
+        credentials,
+        hooks,
+        Arc::clone(&sessions),
+        site_name,
+        Arc::clone(&audit),
+    );
     let auth = Auth {
         redirects: Redirects::new(&config.url.origin, &config.allowed_origins),
         csrf: Csrf::new(secrets.clone()),
@@ -142,10 +161,19 @@ pub(crate) async fn start(config: Config, parts: Parts) -> Result<Started, Start
         revocations,
         limits: owing,
         clock,
+        audit,
+        metrics: std::sync::Mutex::new(metrics),
         tasks,
         stopping: AtomicBool::new(false),
     };
     Ok(Started { auth, pages, background })
+}
+
+/// Listens for whoever scrapes, and starts counting.
+fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let listener = metrics::bind(address).map_err(|error| StartError::Metrics(address, error))?;
+    metrics::switch_on();
+    Ok(listener)
 }
 
 fn credentials(
@@ -192,6 +220,7 @@ pub(crate) fn spawn_background(rocket: &Rocket<Orbit>) {
     ));
     if let Ok(mut tasks) = background.tasks.lock() {
         tasks.extend([listen, follow, clean]);
+        tasks.extend(watch(background));
     }
 }
 
@@ -211,6 +240,9 @@ pub(crate) fn shut_down(rocket: &Rocket<Orbit>) {
 /// loses nothing that was answered; an embedded database is left tidier.
 pub async fn close(rocket: &Rocket<Ignite>) {
     if let Some(background) = rocket.state::<Background>() {
+        if let Err(error) = background.audit.flush_all().await {
+            tracing::error!(%error, "the last refusals could not be recorded");
+        }
         background.store.close().await;
     }
 }
@@ -248,6 +280,36 @@ async fn follow_revocations(sessions: Arc<Sessions>, limits: Limits, heard: Arc<
             _ => {}
         }
         was_down = outcome.is_err();
+    }
+}
+
+/// What is recorded and counted: refusals are written, old records deleted, and whoever scrapes is answered.
+fn watch(background: &Background) -> Vec<JoinHandle<()>> {
+    let audit = tokio::spawn(keep_audit(Arc::clone(&background.audit)));
+    let listener = background.metrics.lock().ok().and_then(|mut listener| listener.take());
+    let metrics = listener.map(|listener| tokio::spawn(metrics::serve(listener)));
+    [audit].into_iter().chain(metrics).collect()
+}
+
+/// Writes the refusals of the last moment; while the store is away they wait, as many as are kept. Deletes records that
+/// are old enough.
+async fn keep_audit(audit: Arc<AuditLog>) {
+    let (mut was_down, mut pruned) = (false, Instant::now());
+    loop {
+        tokio::time::sleep(WRITE_EVERY).await;
+        let outcome = audit.flush().await;
+        if let Err(error) = &outcome
+            && !was_down
+        {
+            tracing::error!(%error, "refusals cannot be recorded");
+        }
+        was_down = outcome.is_err();
+        if pruned.elapsed() >= CLEAN_EVERY {
+            pruned = Instant::now();
+            if let Err(error) = audit.prune().await {
+                tracing::warn!(%error, "old audit records could not be deleted");
+            }
+        }
     }
 }
 

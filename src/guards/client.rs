@@ -11,13 +11,26 @@ use rocket::Request;
 use crate::config::Network;
 
 /// The longest `User-Agent` kept, in characters.
+#[cfg(feature = "server")]
 const MAX_USER_AGENT: usize = 256;
 
 /// The client's network address, when it is known.
 pub(crate) fn address_of(request: &Request<'_>, trusted: &[Network]) -> Option<IpAddr> {
     let peer = request.remote()?.ip().to_canonical();
+    if !is_trusted(peer, trusted) {
+        return Some(peer);
+    }
     let forwarded: Vec<&str> = request.headers().get("x-forwarded-for").collect();
     Some(resolve(peer, &forwarded, trusted))
+}
+
+/// Whether a proxy that may speak for others sent the request.
+pub(crate) fn is_from_proxy(request: &Request<'_>, trusted: &[Network]) -> bool {
+    request.remote().is_some_and(|peer| is_trusted(peer.ip().to_canonical(), trusted))
+}
+
+fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
+    trusted.iter().any(|network| network.contains(address))
 }
 
 /// Address and browser.
@@ -31,11 +44,10 @@ pub(crate) fn client_of(request: &Request<'_>, trusted: &[Network]) -> crate::si
 }
 
 fn resolve(peer: IpAddr, forwarded: &[&str], trusted: &[Network]) -> IpAddr {
-    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
     let mut known = peer;
     let hops = forwarded.iter().rev().flat_map(|line| line.rsplit(','));
     for hop in hops {
-        if !is_trusted(known) {
+        if !is_trusted(known, trusted) {
             break;
         }
         // A proxy that writes no address tells nothing: what is known is the proxy itself.

@@ -72,7 +72,8 @@ async fn checked_form<'r, T: FromForm<'r>>(request: &'r Request<'_>, data: Data<
         _ => false,
     };
     if !vouched || !is_same_site(request, auth) {
-        tracing::warn!(path = %request.uri().path(), "a form was refused: CSRF");
+        #[cfg(feature = "server")]
+        super::trail::csrf_refused(request);
         return Err(CsrfError::Csrf);
     }
     // Kept with the request, so that a form may borrow from it.

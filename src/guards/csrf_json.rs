@@ -55,7 +55,8 @@ async fn checked_json<T: DeserializeOwned>(request: &Request<'_>, data: Data<'_>
     let token = in_header.or_else(|| body.get("csrfToken").and_then(Value::as_str));
     let vouched = token.is_some_and(|token| is_vouched(request, auth, token));
     if !vouched || !is_same_site(request, auth) {
-        tracing::warn!(path = %request.uri().path(), "a JSON body was refused: CSRF");
+        #[cfg(feature = "server")]
+        super::trail::csrf_refused(request);
         return Err(CsrfError::Csrf);
     }
     serde_json::from_value(body).map_err(|error| CsrfError::Shape(error.to_string()))

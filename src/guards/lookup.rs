@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rocket::Request;
 
-use super::{Auth, Noted};
+use super::{Auth, Noted, context_of};
 use crate::session::{CookieHeader, Found, Presented, SessionData, SessionError};
 
 /// Who sent this request, looked up once.
@@ -15,12 +15,32 @@ pub(crate) async fn lookup(request: &Request<'_>) -> Result<Arc<SessionData>, Se
         return found.clone();
     }
     if let Some(session) = recent(request) {
+        #[cfg(feature = "server")]
+        crate::metrics::guard("session");
         // Only this future looks this request up; were there another, it would have found the same.
         sender.set(Ok(Arc::clone(&session))).ok();
         return Ok(session);
     }
     // Boxed, so that the guards' own futures stay small: most requests never come here.
-    Box::pin(sender.get_or_init(|| read(request))).await.clone()
+    Box::pin(sender.get_or_init(|| read_and_count(request))).await.clone()
+}
+
+async fn read_and_count(request: &Request<'_>) -> Result<Arc<SessionData>, SessionError> {
+    let found = read(request).await;
+    #[cfg(feature = "server")]
+    crate::metrics::guard(match &found {
+        Ok(_) => "session",
+        Err(SessionError::Missing) => "missing",
+        Err(SessionError::Expired) => "expired",
+        Err(SessionError::Invalid) => "invalid",
+        Err(SessionError::Revoked) => "revoked",
+        Err(SessionError::Unavailable) => "unavailable",
+    });
+    if let Err(SessionError::Unavailable) = found {
+        // The cause was logged where nobody knows of requests.
+        tracing::error!(request_id = %context_of(request).id, "who sent a request cannot be told");
+    }
+    found
 }
 
 /// Why this request has no session, for catchers; `None` when no guard asked or there is one.
@@ -33,6 +53,12 @@ pub fn failure_of(request: &Request<'_>) -> Option<SessionError> {
 fn recent(request: &Request<'_>) -> Option<Arc<SessionData>> {
     let auth = request.rocket().state::<Auth>()?;
     auth.sessions.recent(presented(&presented_cookie(request, auth), request))
+}
+
+/// What the look-up of this request found, when a guard asked.
+#[cfg(feature = "server")]
+pub(super) fn found<'r>(request: &'r Request<'_>) -> Option<&'r Result<Arc<SessionData>, SessionError>> {
+    Noted::of(request).sender.get()
 }
 
 async fn read(request: &Request<'_>) -> Result<Arc<SessionData>, SessionError> {

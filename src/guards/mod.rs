@@ -8,6 +8,7 @@
 //! | [`OptionalToken`] | the token's claims, if any | none | error 503 |
 //! | [`CsrfForm`], [`CsrfJson`] | a body whose CSRF token was checked | | |
 //! | [`CsrfToken`] | the token a form must repeat | | |
+//! | [`&RequestId`](crate::RequestId) | the request's name | | |
 //!
 //! Any number of them in a signature costs one look-up per request. Forgetting the fairing refuses the launch with the
 //! line to add.
@@ -32,7 +33,6 @@
 //! ```
 
 mod auth;
-#[cfg(feature = "server")]
 mod client;
 mod csrf_body;
 mod csrf_form;
@@ -42,8 +42,11 @@ mod lookup;
 mod noted;
 mod optional_session;
 mod outbox;
+mod request;
 mod session;
 mod token;
+#[cfg(feature = "server")]
+pub(crate) mod trail;
 
 pub use auth::Auth;
 #[cfg(feature = "server")]
@@ -62,5 +65,6 @@ pub(crate) use lookup::{cookie_header, jar_cookie, lookup, presented_cookie};
 pub(crate) use noted::Noted;
 pub use optional_session::OptionalSession;
 pub(crate) use outbox::Outbox;
+pub(crate) use request::context_of;
 pub use session::Session;
 pub use token::{OptionalToken, Token};

@@ -2,19 +2,21 @@
 //!
 //! It is one entry of the request's local cache, so that a request pays for one, whatever is asked about it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rocket::Request;
 use tokio::sync::OnceCell;
 
 use super::Outbox;
+use crate::audit::RequestContext;
 use crate::session::{SessionData, SessionError};
 
-/// Who sent the request, once a guard has asked, and the cookies its answer sets.
+/// Who sent the request, once a guard has asked, the cookies its answer sets, and what the request is called.
 #[derive(Default)]
 pub(crate) struct Noted {
     pub(super) sender: OnceCell<Result<Arc<SessionData>, SessionError>>,
     pub(crate) outbox: Outbox,
+    pub(super) context: OnceLock<Arc<RequestContext>>,
 }
 
 impl Noted {

@@ -98,13 +98,13 @@ pub(super) async fn end_session(
     session: Session,
     form: Result<CheckedForm, FormError>,
 ) -> Answer {
-    let form = match checked(auth, form) {
-        Ok((form, _)) => form,
+    let (form, sign_in) = match checked(auth, form) {
+        Ok(checked) => checked,
         Err(failure) => return failure.answer(sender.0).await,
     };
     let id = TokenHash::from_hex(form.text("id"));
     let ended = match id {
-        Some(id) => auth.sessions.end_by_id(&id, session.user_id()).await,
+        Some(id) => sign_in.end_session(session.data(), &id).await,
         None => Ok(false),
     };
     match ended {
@@ -122,10 +122,11 @@ pub(super) async fn end_others(
     session: Session,
     form: Result<CheckedForm, FormError>,
 ) -> Answer {
-    if let Err(failure) = checked(auth, form) {
-        return failure.answer(sender.0).await;
-    }
-    match auth.sessions.end_others(session.user_id(), Some(&session.data().id)).await {
+    let sign_in = match checked(auth, form) {
+        Ok((_, sign_in)) => sign_in,
+        Err(failure) => return failure.answer(sender.0).await,
+    };
+    match sign_in.end_other_sessions(session.data()).await {
         Ok(_) => done(auth, "sessions_ended"),
         Err(error) => Failure::from(error).answer(sender.0).await,
     }

@@ -7,18 +7,29 @@ use rocket::response::{self, Responder, Response};
 use rocket::{Request, http::MediaType};
 use serde_json::{Value, json};
 
+use crate::guards::context_of;
+
 /// An answer: a status, headers, a body.
 #[derive(Debug)]
 pub(crate) struct Answer {
     status: Status,
     headers: Vec<Header<'static>>,
     content_type: Option<ContentType>,
-    body: String,
+    body: Body,
+}
+
+/// What stands in an answer.
+#[derive(Debug)]
+enum Body {
+    /// A text.
+    Text(String),
+    /// A problem document; the request's name is added when it is sent.
+    Problem(Value),
 }
 
 impl Answer {
     fn new(status: Status, content_type: Option<ContentType>, body: String) -> Self {
-        Self { status, headers: Vec::new(), content_type, body }
+        Self { status, headers: Vec::new(), content_type, body: Body::Text(body) }
     }
 
     /// A page.
@@ -73,13 +84,14 @@ impl Answer {
         if let (Some(detail), Some(body)) = (detail, body.as_object_mut()) {
             body.insert("detail".to_owned(), detail.into());
         }
-        Self::problem_with(status, &body)
+        Self::problem_with(status, body)
     }
 
     /// A problem document with further members.
-    pub(crate) fn problem_with(status: Status, body: &Value) -> Self {
+    pub(crate) fn problem_with(status: Status, body: Value) -> Self {
         let kind = MediaType::new("application", "problem+json").with_params(("charset", "utf-8"));
-        Self::new(status, Some(ContentType(kind)), body.to_string())
+        let empty = Self::new(status, Some(ContentType(kind)), String::new());
+        Self { body: Body::Problem(body), ..empty }
     }
 
     /// Adds a header.
@@ -95,7 +107,16 @@ impl Answer {
 }
 
 impl<'r> Responder<'r, 'static> for Answer {
-    fn respond_to(self, _: &'r Request<'_>) -> response::Result<'static> {
+    fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
+        let body = match self.body {
+            Body::Text(text) => text,
+            Body::Problem(mut problem) => {
+                if let Some(members) = problem.as_object_mut() {
+                    members.insert("request_id".to_owned(), context_of(request).id.as_str().into());
+                }
+                problem.to_string()
+            }
+        };
         let mut response = Response::build();
         response.status(self.status);
         for header in self.headers {
@@ -104,7 +125,7 @@ impl<'r> Responder<'r, 'static> for Answer {
         if let Some(kind) = self.content_type {
             response.header(kind);
         }
-        response.sized_body(self.body.len(), Cursor::new(self.body));
+        response.sized_body(body.len(), Cursor::new(body));
         response.ok()
     }
 }

@@ -6,7 +6,7 @@ use rocket::{Catcher, Request, catch};
 use super::answer::Answer;
 use super::failure::Failure;
 use super::medium::prefers_html;
-use crate::guards::{Auth, failure_of};
+use crate::guards::{Auth, failure_of, trail};
 use crate::session::{SessionError, encode_component};
 
 /// For 401, 403 and 503.
@@ -18,6 +18,7 @@ pub(super) fn catchers() -> Vec<Catcher> {
 #[catch(401)]
 fn unauthorized(request: &Request<'_>) -> Answer {
     let reason = failure_of(request).unwrap_or(SessionError::Missing);
+    trail::session_refused(request, reason);
     match request.rocket().state::<Auth>() {
         Some(auth) if prefers_html(request) => Answer::see_other(sign_in_url(request, auth)),
         _ => Answer::problem(Status::Unauthorized, reason.code(), Some(&reason.to_string()))

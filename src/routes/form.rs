@@ -7,7 +7,7 @@ use rocket::{Data, Request};
 use serde_json::Value;
 
 use super::medium::wants_script_redirect;
-use crate::guards::{Auth, BodyKind, CsrfError, is_same_site, is_vouched, read_body};
+use crate::guards::{Auth, BodyKind, CsrfError, is_same_site, is_vouched, read_body, trail};
 
 /// A body that passed the CSRF check. There is no other way to its fields.
 pub(super) struct CheckedForm {
@@ -78,7 +78,7 @@ async fn check(request: &Request<'_>, data: Data<'_>) -> Result<CheckedForm, For
     let token = fields.get("csrfToken").and_then(Value::as_str).unwrap_or_default();
     let passed = auth.is_some_and(|auth| is_vouched(request, auth, token) && is_same_site(request, auth));
     if !passed {
-        tracing::warn!(path = %request.uri().path(), "a request was refused: CSRF");
+        trail::csrf_refused(request);
         return Err(FormError { reason: CsrfError::Csrf, script });
     }
     Ok(CheckedForm { fields, kind, script })

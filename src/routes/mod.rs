@@ -28,6 +28,7 @@ mod form;
 mod language;
 mod medium;
 mod page;
+mod scope;
 mod session;
 mod signin;
 mod signout;
@@ -72,12 +73,12 @@ pub(crate) fn routes() -> Vec<Route> {
         small::providers,
         small::log,
     ];
-    [
+    let routes = [
         Policy::Session.routes(account),
         Policy::Public.routes(anybodys),
         Policy::Public.routes(unknown::routes()),
-    ]
-    .concat()
+    ];
+    scope::scoped(routes.concat())
 }
 
 /// The catchers for what guards refuse, to be registered at the root unless the host has its own.

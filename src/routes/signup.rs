@@ -118,7 +118,7 @@ fn explain(
             "code": "form_invalid",
             "errors": shown,
         });
-        return Answer::problem_with(Status::BadRequest, &body);
+        return Answer::problem_with(Status::BadRequest, body);
     }
     let kept = |name: &str| form.text(name).chars().take(320).collect::<String>();
     let own = json!({

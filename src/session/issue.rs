@@ -169,6 +169,7 @@ impl Stored {
             self.revocations.extend(&fresh);
             if fresh.len() < REFRESH_BATCH as usize {
                 self.revocations.confirm(asked);
+                metrics::revocations(self.revocations.len());
                 return Ok(());
             }
         }

@@ -3,12 +3,13 @@
 use super::errors::SignInError;
 use super::limits::{Attempt, Counted};
 use super::service::{Client, SignIn};
+use crate::audit::{AuditEvent, Entry};
 use crate::clock::Timestamp;
 use crate::model::{DisplayName, DisplayNameError, Email, SessionRecord};
 use crate::providers::hasher::HashError;
 use crate::providers::passwords::{self, PasswordError};
 use crate::providers::{Credentials, CredentialsError};
-use crate::secret::Password;
+use crate::secret::{Password, TokenHash};
 use crate::session::{Issued, SessionData};
 use crate::store;
 
@@ -79,8 +80,11 @@ impl SignIn {
     ) -> Result<Option<Issued>, AccountError> {
         let name = if name.is_empty() { None } else { Some(DisplayName::parse(name)?) };
         let changed = self.store.set_name(&session.user_id, name.as_ref()).await;
-        changed.map_err(SignInError::from)?;
+        let changed = changed.map_err(SignInError::from)?;
         self.sessions.forget_user(&session.user_id);
+        if changed {
+            self.audit.record(own(AuditEvent::NameChanged, session)).await;
+        }
         let mut renamed = session.clone();
         renamed.name = name.as_ref().map(|name| name.as_str().to_owned());
         renamed.claims.set("name", renamed.name.clone());
@@ -101,10 +105,52 @@ impl SignIn {
         let user = self.store.find_user(&session.user_id).await.map_err(SignInError::from)?;
         let email = user.ok_or(AccountError::WrongPassword)?.email;
         passwords::check(&change.new, &email, &self.site_name)?;
-        self.prove(credentials, &email, &change).await?;
+        if let Err(error) = self.prove(credentials, &email, &change).await {
+            self.record_failed_change(session, &error).await;
+            return Err(error);
+        }
         let hash = credentials.hasher().hash(&change.new).await.map_err(hash_error)?;
         let changed = self.sessions.change_password(session, &hash).await.map_err(SignInError::from)?;
-        if changed { Ok(()) } else { Err(AccountError::WrongPassword) }
+        if !changed {
+            return Err(AccountError::WrongPassword);
+        }
+        self.audit.record(own(AuditEvent::PasswordChanged, session)).await;
+        Ok(())
+    }
+
+    async fn record_failed_change(&self, session: &SessionData, error: &AccountError) {
+        let entry = match error {
+            AccountError::WrongPassword => {
+                own(AuditEvent::PasswordChangeFailed, session).detail("code", "wrong_password")
+            }
+            AccountError::Other(SignInError::Limited(_)) => {
+                own(AuditEvent::LimitHit, session).detail("limit", "password_change")
+            }
+            _ => return,
+        };
+        self.audit.record(entry).await;
+    }
+
+    /// Ends one of the person's sessions from afar. `false` when it is not theirs or is gone.
+    ///
+    /// # Errors
+    /// [`store::Error`]; the session goes on then.
+    pub async fn end_session(&self, session: &SessionData, id: &TokenHash) -> Result<bool, store::Error> {
+        let ended = self.sessions.end_by_id(id, &session.user_id).await?;
+        if ended {
+            self.audit.record(own(AuditEvent::SessionEnded, session).detail("ended", id)).await;
+        }
+        Ok(ended)
+    }
+
+    /// Ends all of the person's sessions but this one. How many ended.
+    ///
+    /// # Errors
+    /// [`store::Error`]; all go on then.
+    pub async fn end_other_sessions(&self, session: &SessionData) -> Result<u64, store::Error> {
+        let ended = self.sessions.end_others(&session.user_id, Some(&session.id)).await?;
+        self.audit.record(own(AuditEvent::OtherSessionsEnded, session).detail("ended", ended)).await;
+        Ok(ended)
     }
 
     async fn prove(
@@ -128,6 +174,11 @@ impl SignIn {
             Err(error) => Err(SignInError::from(error).into()),
         }
     }
+}
+
+/// Something a person does to their own account.
+fn own(event: AuditEvent, session: &SessionData) -> Entry {
+    Entry::new(event).user(&session.user_id).session(&session.id)
 }
 
 fn hash_error(error: HashError) -> SignInError {

@@ -120,6 +120,8 @@ pub enum Event<'a> {
         code: &'static str,
         /// From where.
         address: Option<IpAddr>,
+        /// How the person tried.
+        method: AuthMethod,
     },
 }
 

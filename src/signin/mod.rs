@@ -12,6 +12,7 @@ pub mod limits;
 mod redirect;
 mod service;
 mod sign_up;
+mod trail;
 
 pub use account::{Account, AccountError, PasswordChange};
 pub use enter::Entered;

@@ -9,8 +9,9 @@ use super::enter::{Entered, Entry};
 use super::errors::SignInError;
 use super::hooks::{Event, Hooks, Trigger};
 use super::limits::{Attempt, Counted, Limits, Receipt};
+use crate::audit::AuditLog;
 use crate::config::CredentialsConfig;
-use crate::model::Email;
+use crate::model::{AuthMethod, Email};
 use crate::providers::{Credentials, CredentialsError};
 use crate::secret::Password;
 use crate::session::{Issued, RESERVED_CLAIMS, SessionData, Sessions};
@@ -48,6 +49,7 @@ pub struct SignIn {
     pub(super) hooks: Arc<dyn Hooks>,
     pub(super) sessions: Arc<Sessions>,
     pub(super) site_name: String,
+    pub(super) audit: Arc<AuditLog>,
 }
 
 impl std::fmt::Debug for SignIn {
@@ -66,9 +68,10 @@ impl SignIn {
         hooks: Arc<dyn Hooks>,
         sessions: Arc<Sessions>,
         site_name: String,
+        audit: Arc<AuditLog>,
     ) -> Self {
         let (credentials, rules) = credentials.unzip();
-        Self { store, limits, credentials, rules, hooks, sessions, site_name }
+        Self { store, limits, credentials, rules, hooks, sessions, site_name, audit }
     }
 
     /// Signs in by password.
@@ -82,7 +85,8 @@ impl SignIn {
         if let Err(error) = &outcome
             && let Some(code) = failure_code(error)
         {
-            self.tell(&Event::SignInFailed { email: email.as_ref(), code, address }).await;
+            let method = AuthMethod::Pwd;
+            self.tell(&Event::SignInFailed { email: email.as_ref(), code, address, method }).await;
         }
         outcome
     }
@@ -170,18 +174,6 @@ impl SignIn {
     #[must_use]
     pub fn hooks(&self) -> &dyn Hooks {
         &*self.hooks
-    }
-
-    /// Logs an event and tells the host.
-    pub(super) async fn tell(&self, event: &Event<'_>) {
-        match event {
-            Event::SignedUp { user } => tracing::info!(user = %user.id, "signed up"),
-            Event::SignedIn { session, .. } => tracing::info!(user = %session.user_id, "signed in"),
-            Event::SignedOut { session } => tracing::info!(user = %session.user_id, "signed out"),
-            Event::SessionRenewed { session } => tracing::debug!(user = %session.user_id, "session renewed"),
-            Event::SignInFailed { code, .. } => tracing::warn!(code, "a sign-in failed"),
-        }
-        self.hooks.event(event).await;
     }
 
     /// Takes an attempt back: it was no guess.

@@ -12,6 +12,7 @@ use super::errors::{FieldError, SignUpError};
 use super::hooks::Event;
 use super::limits::Counted;
 use super::service::SignIn;
+use crate::audit::{AuditEvent, Entry};
 use crate::clock::Timestamp;
 use crate::model::{DisplayName, Email, NewUser, User, UserId};
 use crate::providers::{Hasher, passwords};
@@ -41,7 +42,10 @@ impl SignIn {
         let (name, email) = self.check_form(&request)?;
         let receipt = match self.limits.count_sign_up(request.address).await? {
             Counted::Allowed(receipt) => receipt,
-            Counted::Refused(hit) => return Err(SignUpError::Limited(hit)),
+            Counted::Refused(hit) => {
+                self.audit.record(refusal(AuditEvent::LimitHit, &email).detail("limit", "sign_up")).await;
+                return Err(SignUpError::Limited(hit));
+            }
         };
         let made = self.make_account(hasher, (name, email), &request.password, now).await;
         if made.is_err() {
@@ -70,7 +74,7 @@ impl SignIn {
             Created::Created => {
                 let user = User {
                     id: user.id,
-                    email,
+                    email: email.clone(),
                     name,
                     image: None,
                     email_verified_at: None,
@@ -79,7 +83,10 @@ impl SignIn {
                 };
                 self.tell(&Event::SignedUp { user: &user }).await;
             }
-            Created::EmailTaken => tracing::info!("a sign-up named an address that has an account"),
+            Created::EmailTaken => {
+                let entry = refusal(AuditEvent::SignUpFailed, &email).detail("code", "email_taken");
+                self.audit.record(entry).await;
+            }
         }
         Ok(())
     }
@@ -117,4 +124,9 @@ impl SignIn {
             )),
         }
     }
+}
+
+/// An account that was not made.
+fn refusal(event: AuditEvent, email: &Email) -> Entry {
+    Entry::new(event).email(Some(email))
 }
