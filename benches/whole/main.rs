@@ -1,0 +1,43 @@
+//! Measurements of whole requests, each one command:
+//!
+//! ```console
+//! cargo bench --bench whole -- instructions     # under valgrind: the same figures on every machine
+//! cargo bench --bench whole -- load             # one core serves, the other asks: requests per second, as ratios
+//! cargo bench --bench whole -- growth           # from nothing to millions of sessions, into docs/performance/growth.csv
+//! cargo bench --bench whole -- plot             # draws docs/performance/growth.svg from that file
+//! ```
+//!
+//! They report; nothing here fails because of a time.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "a measurement stops at what it cannot do, and prints"
+)]
+
+#[path = "../app.rs"]
+mod app;
+mod instructions;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["instructions"] => instructions::report(),
+        ["instructions", "run", rest @ ..] => instructions::run(rest),
+        _ => say("usage: cargo bench --bench whole -- instructions | load | growth | plot"),
+    }
+}
+
+/// One line for whoever reads.
+pub(crate) fn say(line: &str) {
+    println!("{line}");
+}
+
+/// Runs a future on one worker, as the measured service has it.
+pub(crate) fn on_one_worker<T>(work: impl Future<Output = T>) -> T {
+    let mut runtime = rocket::tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(1).enable_all().build().unwrap().block_on(work)
+}
