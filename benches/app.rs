@@ -119,7 +119,8 @@ pub(crate) async fn enter<P: Phase>(rocket: &Rocket<P>, store: &dyn Store, cooki
     let _ = store.create_user(&new).await.unwrap();
     let user = store.find_user_by_email(&email).await.unwrap().unwrap().user;
     let device = Device::default();
-    let grant = Grant { user: &user, method: AuthMethod::Pwd, claims: Claims::default(), device };
+    let grant =
+        Grant { user: &user, method: AuthMethod::Pwd, claims: Claims::default(), device, replaces: None };
     let issued = auth.sessions.issue(grant).await.unwrap();
     assert!(auth.sessions.read(Presented::Cookie(&issued.value)).await.is_ok());
     let pair = auth.csrf.generate().unwrap();

@@ -41,6 +41,8 @@ pub struct Countersign {
     #[cfg(feature = "server")]
     store: Option<Arc<dyn Store>>,
     #[cfg(feature = "server")]
+    templates: Vec<(String, String)>,
+    #[cfg(feature = "server")]
     verify_only: bool,
 }
 
@@ -62,6 +64,8 @@ impl Countersign {
             hooks: Arc::new(NoHooks),
             #[cfg(feature = "server")]
             store: None,
+            #[cfg(feature = "server")]
+            templates: Vec::new(),
             #[cfg(feature = "server")]
             verify_only: false,
         }
@@ -101,6 +105,15 @@ impl Countersign {
         self
     }
 
+    /// With templates of the application's own, to be shown by [`crate::PageContext::render`]: names like `site/home`,
+    /// and their texts. A file of that name and the ending `.html` below `template_dir` replaces one.
+    #[cfg(feature = "server")]
+    #[must_use]
+    pub fn templates(mut self, templates: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.templates.extend(templates);
+        self
+    }
+
     async fn ignite(&self, rocket: Rocket<Build>) -> fairing::Result {
         let config = match Config::from_figment(rocket.figment()) {
             Ok(config) => config,
@@ -115,6 +128,7 @@ impl Countersign {
                 clock: Arc::clone(&self.clock),
                 hooks: Arc::clone(&self.hooks),
                 store: self.store.clone(),
+                templates: self.templates.clone(),
             };
             return match server::start(config, parts).await {
                 Ok(started) => Ok(server::mount(rocket, started).manage(LastAnswer::default())),

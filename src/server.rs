@@ -60,6 +60,7 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hooks: Arc<dyn Hooks>,
     pub(crate) store: Option<Arc<dyn Store>>,
+    pub(crate) templates: Vec<(String, String)>,
 }
 
 /// A service that is ready to be mounted.
@@ -109,8 +110,8 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
 
 /// Opens and migrates the store, loads pages and revocations.
 pub(crate) async fn start(config: Config, parts: Parts) -> Result<Started, StartError> {
-    let Parts { clock, hooks, store } = parts;
-    let pages = Pages::load(&config.template_dir)?;
+    let Parts { clock, hooks, store, templates } = parts;
+    let pages = Pages::load(&config.template_dir, &templates)?;
     let store = match store {
         Some(store) => store,
         None => open_store(&config).await?,

@@ -7,6 +7,7 @@ use countersign::pages::Pages;
 use countersign::server::open_store;
 
 use super::{config, fail, say};
+use crate::site::templates;
 
 /// Checks everything and reports all problems at once.
 pub(super) async fn run() -> ExitCode {
@@ -15,7 +16,7 @@ pub(super) async fn run() -> ExitCode {
         Err(problem) => return fail(&problem),
     };
     let mut problems = Vec::new();
-    if let Err(error) = Pages::load(&config.template_dir) {
+    if let Err(error) = Pages::load(&config.template_dir, &templates::embedded()) {
         problems.push(error.to_string());
     }
     if let Err(problem) = database(&config).await {

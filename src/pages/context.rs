@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::assets::AssetUrls;
+use super::render::Ready;
 use super::{Language, Pages};
 use crate::config::EmptySession;
 use crate::guards::{Auth, CsrfToken, OptionalSession, cookie_header};
@@ -29,6 +30,17 @@ use crate::session::{Found, SessionError};
 /// ```
 #[derive(Debug, Clone, Serialize)]
 pub struct PageContext {
+    #[serde(flatten)]
+    standing: Arc<Standing>,
+    csrf_token: String,
+    session: Option<Map<String, Value>>,
+    session_json: String,
+    path: String,
+}
+
+/// What all pages in a language have.
+#[derive(Debug, Serialize)]
+pub(super) struct Standing {
     t: Arc<BTreeMap<String, String>>,
     lang: String,
     languages: Vec<Language>,
@@ -36,10 +48,24 @@ pub struct PageContext {
     home: &'static str,
     base: String,
     assets: AssetUrls,
-    csrf_token: String,
-    session: Option<Map<String, Value>>,
-    session_json: String,
-    path: String,
+    #[serde(skip)]
+    pub(super) ready: Ready,
+}
+
+impl Standing {
+    pub(super) fn new(lang: String, auth: &Auth, pages: &Pages) -> Self {
+        let base = auth.config.url.base_path.clone();
+        Self {
+            t: pages.locales().texts(&lang),
+            languages: pages.locales().list(&lang),
+            lang,
+            site_name: auth.config.site_name.clone(),
+            home: "/",
+            assets: pages.assets().urls(&base),
+            base,
+            ready: Ready::default(),
+        }
+    }
 }
 
 /// Why there is no context.
@@ -57,7 +83,21 @@ impl PageContext {
     /// The language's code.
     #[must_use]
     pub fn lang(&self) -> &str {
-        &self.lang
+        &self.standing.lang
+    }
+
+    pub(super) fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// What is this request's alone, for templates.
+    pub(super) fn changing(&self) -> Map<String, Value> {
+        let mut changing = Map::new();
+        changing.insert("csrf_token".to_owned(), self.csrf_token.as_str().into());
+        changing.insert("session".to_owned(), self.session.clone().map_or(Value::Null, Value::Object));
+        changing.insert("session_json".to_owned(), self.session_json.as_str().into());
+        changing.insert("path".to_owned(), self.path.as_str().into());
+        changing
     }
 
     /// A context that asks nothing: for pages that must work while the store is down. Nobody is signed in on it, and
@@ -74,16 +114,8 @@ impl PageContext {
         csrf_token: String,
         session: Option<Map<String, Value>>,
     ) -> Self {
-        let lang = language_of(request, auth, pages);
-        let base = auth.config.url.base_path.clone();
         Self {
-            t: pages.locales().texts(&lang),
-            languages: pages.locales().list(&lang),
-            lang,
-            site_name: auth.config.site_name.clone(),
-            home: "/",
-            assets: pages.assets().urls(&base),
-            base,
+            standing: pages.standing(language_of(request, auth, pages), auth),
             csrf_token,
             session_json: embeddable(session.as_ref(), auth.config.session.empty),
             session,
@@ -133,7 +165,7 @@ async fn prepare(request: &Request<'_>) -> Result<PageContext, PageError> {
 }
 
 /// The language chosen by cookie, else by `Accept-Language`.
-fn language_of(request: &Request<'_>, auth: &Auth, pages: &Pages) -> String {
+fn language_of<'p>(request: &Request<'_>, auth: &Auth, pages: &'p Pages) -> &'p str {
     let name = auth.cookies.language_name();
     let chosen = match cookie_header(request) {
         Some(header) => header.find(name),
@@ -143,7 +175,7 @@ fn language_of(request: &Request<'_>, auth: &Auth, pages: &Pages) -> String {
         Found::Value(code) => Some(code.as_ref()),
         Found::Absent | Found::Unusable => None,
     };
-    pages.locales().negotiate(chosen, request.headers().get_one("accept-language")).to_owned()
+    pages.locales().negotiate(chosen, request.headers().get_one("accept-language"))
 }
 
 /// JSON that can stand inside a script element: nothing in it ends the element or a line (ASVS 5.0, 1.2.3).
@@ -153,6 +185,9 @@ fn embeddable(session: Option<&Map<String, Value>>, empty: EmptySession) -> Stri
         (None, EmptySession::Object) => "{}".to_owned(),
         (None, EmptySession::Null) => "null".to_owned(),
     };
+    if !json.contains(['<', '>', '&', '\u{2028}', '\u{2029}']) {
+        return json;
+    }
     json.replace('<', "\\u003c")
         .replace('>', "\\u003e")
         .replace('&', "\\u0026")

@@ -1,13 +1,15 @@
 //! Loading and rendering the library's templates.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use include_dir::{Dir, include_dir};
 use rocket_dyn_templates::tera::{self, Tera, Value};
-use serde::Serialize;
 
+use super::context::Standing;
 use super::{Assets, Locales};
+use crate::guards::Auth;
 
 static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates/auth");
 
@@ -36,26 +38,34 @@ pub struct Pages {
     tera: Tera,
     locales: Locales,
     assets: Assets,
+    standing: OnceLock<BTreeMap<String, Arc<Standing>>>,
 }
 
 impl Pages {
-    /// Loads the embedded pages, and over them the host's files in `template_dir/auth`, if there are any.
+    /// Loads the embedded pages and `hosts` (names like `site/home`, and texts), and over them the files of the same
+    /// names below `template_dir`, if there are any.
     ///
     /// # Errors
     /// [`LoadError`] that names the file.
-    pub fn load(template_dir: &Path) -> Result<Self, LoadError> {
+    pub fn load(template_dir: &Path, hosts: &[(String, String)]) -> Result<Self, LoadError> {
         let (mut templates, mut languages) = embedded();
+        templates.extend(hosts.iter().map(|(name, text)| (format!("{name}.html"), text.clone())));
+        let folders = hosts.iter().filter_map(|(name, _)| name.split_once('/')).map(|(folder, _)| folder);
+        for folder in folders.chain(["auth"]).collect::<BTreeSet<_>>() {
+            read_files(&template_dir.join(folder), ".html", |stem, text| {
+                templates.push((format!("{folder}/{stem}.html"), text));
+            })?;
+        }
         let own = template_dir.join("auth");
-        read_files(&own, ".html", |stem, text| templates.push((template_name(stem), text)))?;
         read_files(&own.join("locales"), ".json", |stem, text| languages.push((stem.to_owned(), text)))?;
         let mut tera = Tera::default();
         tera.register_filter("fill", fill_filter);
         tera.add_raw_templates(templates).map_err(|error| LoadError::Template {
-            place: own.display().to_string(),
+            place: template_dir.display().to_string(),
             reason: explain(&error),
         })?;
         let locales = Locales::parse(&languages).map_err(|(code, error)| LoadError::Language(code, error))?;
-        Ok(Self { tera, locales, assets: Assets::embedded() })
+        Ok(Self { tera, locales, assets: Assets::embedded(), standing: OnceLock::new() })
     }
 
     /// The languages.
@@ -70,12 +80,18 @@ impl Pages {
         &self.assets
     }
 
-    /// Renders the page `name` (`sign_in`).
-    ///
-    /// # Errors
-    /// What Tera says.
-    pub fn render(&self, name: &str, context: &impl Serialize) -> Result<String, tera::Error> {
-        self.tera.render(&template_name(name), &tera::Context::from_serialize(context)?)
+    /// What every page in a language has, made once.
+    pub(super) fn standing(&self, lang: &str, auth: &Auth) -> Arc<Standing> {
+        let all = self.standing.get_or_init(|| {
+            let each = self.locales.list("").into_iter().map(|language| language.code);
+            each.map(|code| (code.clone(), Arc::new(Standing::new(code, auth, self)))).collect()
+        });
+        let known = all.get(lang).cloned();
+        known.unwrap_or_else(|| Arc::new(Standing::new(lang.to_owned(), auth, self)))
+    }
+
+    pub(super) fn tera(&self) -> &Tera {
+        &self.tera
     }
 }
 

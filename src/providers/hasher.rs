@@ -79,7 +79,7 @@ impl std::fmt::Debug for Inner {
 }
 
 impl Hasher {
-    /// A pool as configured. Makes one hash, against which passwords of unknown users are compared.
+    /// A pool as configured.
     ///
     /// # Errors
     /// [`HashError::Failed`] when the parameters are none that Argon2 knows.
@@ -89,8 +89,7 @@ impl Hasher {
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let all_places = cores + config.queue as usize;
-        let mut memory = WorkingMemory::new(params.block_count());
-        let decoy = hash_now(&argon2, &mut memory, b"nobody's password", &random_bytes()?)?;
+        let decoy = decoy(&params)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 argon2,
@@ -191,14 +190,7 @@ fn hash_now(
     let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
     let blocks = memory.blocks(params.block_count());
     argon2.hash_password_into_with_memory(password, salt, &mut output, blocks).map_err(failed)?;
-    let hash = PasswordHash {
-        algorithm: Algorithm::Argon2id.ident(),
-        version: Some(Version::V0x13.into()),
-        params: ParamsString::try_from(params).map_err(failed)?,
-        salt: Some(Salt::new(salt).map_err(failed)?),
-        hash: Some(Output::new(&output).map_err(failed)?),
-    };
-    Ok(hash.to_string())
+    phc(params, salt, &output)
 }
 
 /// Whether it is the password of a stored hash, by the parameters that stand in it; and those.
@@ -220,6 +212,24 @@ fn verify_now(
         .hash_password_into_with_memory(password, salt, &mut output, blocks)
         .map_err(failed)?;
     Ok((output.ct_eq(expected.as_bytes()).into(), params))
+}
+
+/// A hash of these parameters, against which passwords of unknown users are compared. It was drawn and not computed: no
+/// password is known to have it, and launching need not wait for one.
+fn decoy(params: &Params) -> Result<String, HashError> {
+    phc(params, &random_bytes()?, &random_bytes::<{ Params::DEFAULT_OUTPUT_LEN }>()?)
+}
+
+/// PHC string format.
+fn phc(params: &Params, salt: &[u8; 16], output: &[u8]) -> Result<String, HashError> {
+    let hash = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(params).map_err(failed)?,
+        salt: Some(Salt::new(salt).map_err(failed)?),
+        hash: Some(Output::new(output).map_err(failed)?),
+    };
+    Ok(hash.to_string())
 }
 
 fn is_weaker(used: &Params, wanted: &Params) -> bool {
@@ -291,6 +301,12 @@ mod tests {
         let strong = Hasher::new(&config(128, 8)).unwrap();
         assert_eq!(strong.verify(&password, Some(&hash)).await.unwrap(), Verdict::Right { outdated: true });
         assert_eq!(strong.verify(&password, None).await.unwrap(), Verdict::Wrong);
+        let decoy = decoy(&strong.inner.params).unwrap();
+        let computed = strong.hash(&password).await.unwrap();
+        let drawn = PasswordHash::new(&decoy).unwrap();
+        let computed = PasswordHash::new(&computed).unwrap();
+        assert_eq!(Params::try_from(&drawn).unwrap(), Params::try_from(&computed).unwrap(), "the same work");
+        assert_eq!(decoy.len(), computed.to_string().len());
     }
 
     #[tokio::test]

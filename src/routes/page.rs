@@ -4,20 +4,12 @@ use rocket::Request;
 use rocket::http::Status;
 use rocket::request::{FromRequest as _, Outcome};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::answer::Answer;
 use super::failure::Failure;
 use crate::guards::Auth;
 use crate::pages::{PageContext, Pages};
-
-#[derive(Serialize)]
-struct Whole<'a, T> {
-    #[serde(flatten)]
-    page: &'a PageContext,
-    #[serde(flatten)]
-    own: T,
-}
 
 /// Renders a page with what every page has and what this one has of its own.
 pub(super) fn page(
@@ -27,7 +19,12 @@ pub(super) fn page(
     page: &PageContext,
     own: impl Serialize,
 ) -> Answer {
-    match pages.render(name, &Whole { page, own }) {
+    // What is no JSON object has nothing to give to a template.
+    let own = match serde_json::to_value(own) {
+        Ok(Value::Object(own)) => own,
+        _ => Map::new(),
+    };
+    match pages.render(&format!("auth/{name}"), page, own) {
         Ok(html) => Answer::html(status, html),
         Err(error) => {
             let cause = std::error::Error::source(&error).map(ToString::to_string);

@@ -4,7 +4,7 @@
 
 mod api;
 mod pages;
-mod templates;
+pub(crate) mod templates;
 
 use std::io::Write as _;
 
@@ -16,10 +16,9 @@ use rocket::{Build, Rocket, routes};
 
 /// The service, ready to be launched.
 pub(crate) fn rocket(figment: Figment) -> Rocket<Build> {
-    rocket::custom(templates::with_folder(figment))
-        .attach(Countersign::fairing())
+    rocket::custom(figment)
+        .attach(Countersign::fairing().templates(templates::embedded()))
         .attach(SecurityHeaders)
-        .attach(templates::fairing())
         .attach(AdHoc::on_liftoff("Welcome", |rocket| Box::pin(async move { welcome(rocket) })))
         .mount(
             "/",

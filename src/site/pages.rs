@@ -1,38 +1,35 @@
 //! The pages of the contract.
-//!
-//! A template from memory has no file whose ending tells its type, so each answer says that it is HTML.
 
+use countersign::pages::Page;
 use countersign::{OptionalSession, PageContext, Session};
 use rocket::get;
 use rocket::http::ContentType;
-use rocket::response::content::RawHtml;
-use rocket_dyn_templates::Template;
 
 /// Who am I, and where can I go?
 #[get("/")]
-pub(crate) fn home(page: PageContext) -> RawHtml<Template> {
-    RawHtml(Template::render("site/home", page))
+pub(crate) fn home(page: PageContext) -> Page {
+    page.render("site/home")
 }
 
 /// A page that branches on the session, on the server.
 #[get("/server-side-example")]
-pub(crate) fn server_side_example(session: OptionalSession, page: PageContext) -> RawHtml<Template> {
+pub(crate) fn server_side_example(session: OptionalSession, page: PageContext) -> Page {
     match session.get() {
-        Some(_) => RawHtml(Template::render("site/server_side", page)),
-        None => RawHtml(Template::render("site/access_denied", page)),
+        Some(_) => page.render("site/server_side"),
+        None => page.render("site/access_denied"),
     }
 }
 
 /// A page whose script asks for the session.
 #[get("/client-side-example")]
-pub(crate) fn client_side_example(page: PageContext) -> RawHtml<Template> {
-    RawHtml(Template::render("site/client_side", page))
+pub(crate) fn client_side_example(page: PageContext) -> Page {
+    page.render("site/client_side")
 }
 
 /// A page that nobody sees without being signed in.
 #[get("/protected")]
-pub(crate) fn protected(_session: Session, page: PageContext) -> RawHtml<Template> {
-    RawHtml(Template::render("site/protected", page))
+pub(crate) fn protected(_session: Session, page: PageContext) -> Page {
+    page.render("site/protected")
 }
 
 /// The script of the client-side example.

@@ -131,7 +131,7 @@ async fn a_broken_template_refuses_the_launch_and_names_the_place() {
     let templates = tempfile::TempDir::new().unwrap();
     std::fs::create_dir_all(templates.path().join("auth")).unwrap();
     std::fs::write(templates.path().join("auth/error.html"), "{% block %}").unwrap();
-    let error = countersign::pages::Pages::load(templates.path()).err().unwrap().to_string();
+    let error = countersign::pages::Pages::load(templates.path(), &[]).err().unwrap().to_string();
     assert!(error.contains("auth") && error.contains("error.html") && !error.contains('\n'), "{error}");
 }
 
@@ -209,4 +209,47 @@ async fn an_application_has_its_own_pages() {
     let made = app.browser().sign_up("ada@example.com").await;
     let expected = format!("{home}/own/welcome?callbackUrl=http%3A%2F%2Flocalhost%3A8000");
     assert_eq!(made.json()["url"], expected.as_str());
+}
+
+/// A host's own pages, by the library's engine: escaped, in the person's language, overridden by files, and nothing of one
+/// page stays for the next.
+#[rocket::async_test]
+async fn a_hosts_own_pages_are_rendered_too() {
+    use countersign::PageContext;
+    use countersign::pages::Page;
+
+    #[rocket::get("/hosts/<text>?<name>")]
+    fn shown(page: PageContext, text: &str, name: Option<&str>) -> Page {
+        let page = page.render("hosts/shown").with("text", text);
+        match name {
+            // Replaces what all pages share.
+            Some(name) => page.with("site_name", name),
+            None => page,
+        }
+    }
+
+    let template =
+        "<p lang={{ lang }}>{{ site_name }}: {{ text | default(value='none') }} {{ t.sign_in }}</p>";
+    let host = |folder: &std::path::Path| {
+        let toml = format!("[default]\ntemplate_dir = \"{}\"\n", folder.display());
+        let named = [("hosts/shown".to_owned(), template.to_owned())];
+        Setup::new("jwt")
+            .toml(&toml)
+            .fairing(move |fairing| fairing.templates(named))
+            .build(|rocket| rocket.mount("/", rocket::routes![shown]))
+    };
+    let folder = tempfile::TempDir::new().unwrap();
+    let app = host(folder.path()).start().await;
+    let shown = app.browser().visit("/hosts/%3Cscript%3E").await;
+    assert!(shown.header("content-type").unwrap().starts_with("text/html"));
+    assert_eq!(shown.body, "<p lang=en>Countersign: &lt;script&gt; Sign in</p>");
+    let replaced = app.browser().visit("/hosts/a?name=Other").await;
+    assert_eq!(replaced.body, "<p lang=en>Other: a Sign in</p>");
+    for _ in 0..2 {
+        assert_eq!(app.browser().visit("/hosts/b").await.body, "<p lang=en>Countersign: b Sign in</p>");
+    }
+    std::fs::create_dir_all(folder.path().join("hosts")).unwrap();
+    std::fs::write(folder.path().join("hosts/shown.html"), "from a file").unwrap();
+    let app = host(folder.path()).start().await;
+    assert_eq!(app.browser().visit("/hosts/a").await.body, "from a file");
 }

@@ -55,14 +55,19 @@ impl SqliteStore {
             .foreign_keys(true)
             .busy_timeout(busy_timeout(options.timeout));
         let pool = |connections| {
-            SqlitePoolOptions::new()
-                .max_connections(connections)
-                .acquire_timeout(options.timeout)
-                .after_release(|connection, _| Box::pin(is_clean(connection)))
+            SqlitePoolOptions::new().max_connections(connections).acquire_timeout(options.timeout)
         };
-        let writer = pool(1).connect_with(connect.clone()).await.map_err(|error| unusable(&error))?;
-        let readers =
-            pool(options.max_connections).connect_with(connect).await.map_err(|error| unusable(&error))?;
+        let writer = pool(1)
+            .after_release(|connection, _| Box::pin(is_clean(connection)))
+            .connect_with(connect.clone())
+            .await
+            .map_err(|error| unusable(&error))?;
+        // A reader begins no transaction, and a thread of this process does not go away: there is nothing to test.
+        let readers = pool(options.max_connections)
+            .test_before_acquire(false)
+            .connect_with(connect)
+            .await
+            .map_err(|error| unusable(&error))?;
         Ok(Self { writer, readers, timeout: options.timeout })
     }
 
