@@ -17,9 +17,14 @@
     reason = "a measurement stops at what it cannot do, and prints"
 )]
 
-#[path = "../app.rs"]
 mod app;
+mod fill;
+mod growth;
 mod instructions;
+mod load;
+mod plot;
+#[path = "../../tests/support/postgres.rs"]
+mod postgres;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -27,6 +32,10 @@ fn main() {
     match arguments.as_slice() {
         ["instructions"] => instructions::report(),
         ["instructions", "run", rest @ ..] => instructions::run(rest),
+        ["load", "serve", rest @ ..] => load::serve(rest),
+        ["load", rest @ ..] => load::report(rest),
+        ["growth", rest @ ..] => growth::report(rest),
+        ["plot"] => plot::draw(),
         _ => say("usage: cargo bench --bench whole -- instructions | load | growth | plot"),
     }
 }

@@ -1,19 +1,23 @@
 //! The application that is measured: a stranger's, with every guarded route beside the same route unguarded.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use countersign::clock::{Clock as _, SystemClock};
 use countersign::guards::Auth;
 use countersign::model::{AuthMethod, Email, NewUser, UserId};
+use countersign::pages::Page;
 use countersign::session::{CookieHeader, Device, Grant, Presented, encode_component};
 use countersign::store::{self, Database, OpenOptions, Store};
 use countersign::token::Claims;
-use countersign::{Countersign, OptionalSession, Session, Token};
+use countersign::{Countersign, OptionalSession, PageContext, Session, Token};
 use rocket::figment::Figment;
 use rocket::figment::providers::{Format as _, Toml};
 use rocket::http::{ContentType, Header};
 use rocket::response::Responder;
-use rocket::{Build, Phase, Rocket, get, routes};
+use rocket::response::content::RawHtml;
+use rocket::serde::json::{Json, Value, json};
+use rocket::{Build, Phase, Rocket, State, get, routes};
+use rocket_dyn_templates::tera::{Context, Tera};
 
 /// A secret nobody uses elsewhere.
 pub(crate) const SECRET: &str = "bench-secret-0123456789-abcdefghijklmnopqrstuvwxyz";
@@ -70,6 +74,69 @@ fn token(token: Token) -> Answer {
     answer(token.claims().email().unwrap_or_default())
 }
 
+/// The body of `GET /api/auth/session`, by a route that knows nobody.
+#[get("/json")]
+fn json() -> Json<Value> {
+    Json(json!({
+        "user": { "name": null, "email": EMAIL, "image": null },
+        "expires": SystemClock.now().to_iso(),
+    }))
+}
+
+/// The site's own templates.
+fn templates() -> Vec<(String, String)> {
+    let named = [
+        ("site/layout", include_str!("../../templates/site/layout.html")),
+        ("site/protected", include_str!("../../templates/site/protected.html")),
+    ];
+    named.map(|(name, text)| (name.to_owned(), text.to_owned())).to_vec()
+}
+
+/// What the page is compared with: its template with a context that is ready, and its bytes.
+struct Ready {
+    tera: Tera,
+    context: OnceLock<Context>,
+    html: OnceLock<String>,
+}
+
+impl Ready {
+    fn new() -> Self {
+        let mut tera = Tera::default();
+        tera.register_filter("fill", countersign::pages::fill_filter);
+        let named = templates().into_iter().map(|(name, text)| (format!("{name}.html"), text));
+        tera.add_raw_templates(named).unwrap();
+        Self { tera, context: OnceLock::new(), html: OnceLock::new() }
+    }
+
+    fn render(&self, context: &Context) -> String {
+        self.tera.render("site/protected.html", context).unwrap()
+    }
+}
+
+/// To be asked once, before the two routes below.
+#[get("/page-prepare")]
+fn page_prepare(_session: Session, page: PageContext, ready: &State<Ready>) -> &'static str {
+    let context = Context::from_serialize(page).unwrap();
+    ready.html.set(ready.render(&context)).ok();
+    ready.context.set(context).ok();
+    "ready"
+}
+
+#[get("/page")]
+fn page(_session: Session, page: PageContext) -> Page {
+    page.render("site/protected")
+}
+
+#[get("/page-ready")]
+fn page_ready(ready: &State<Ready>) -> RawHtml<String> {
+    RawHtml(ready.render(ready.context.get().unwrap()))
+}
+
+#[get("/page-static")]
+fn page_static(ready: &State<Ready>) -> RawHtml<&str> {
+    RawHtml(ready.html.get().unwrap())
+}
+
 /// How the application is set up.
 #[derive(Clone)]
 pub(crate) struct Setup {
@@ -103,8 +170,10 @@ impl Setup {
     /// The application on this store.
     pub(crate) fn rocket(&self, store: Arc<dyn Store>) -> Rocket<Build> {
         rocket::custom(self.figment())
-            .attach(Countersign::fairing().store(store))
-            .mount("/", routes![open, bare, session, optional, token])
+            .attach(Countersign::fairing().store(store).templates(templates()))
+            .manage(Ready::new())
+            .mount("/", routes![open, bare, session, optional, token, json])
+            .mount("/", routes![page_prepare, page, page_ready, page_static])
     }
 }
 
