@@ -64,13 +64,21 @@ impl Sealer {
     /// Opens what was sealed for this context; `None` for every other text.
     #[must_use]
     pub fn open(&self, context: &str, sealed: &str) -> Option<Zeroizing<Vec<u8>>> {
+        self.secrets.ring().all().find_map(|secret| self.open_by(secret, context, sealed))
+    }
+
+    /// Whether the newest secret sealed this: what is kept for long is sealed anew when it was another.
+    #[must_use]
+    pub fn is_current(&self, context: &str, sealed: &str) -> bool {
+        self.open_by(self.secrets.ring().current(), context, sealed).is_some()
+    }
+
+    fn open_by(&self, secret: &Secret, context: &str, sealed: &str) -> Option<Zeroizing<Vec<u8>>> {
         let bytes = (sealed.len() <= MAX_CHARS).then(|| URL_SAFE_NO_PAD.decode(sealed).ok()).flatten()?;
         let (nonce, text) = bytes.split_at_checked(NONCE)?;
         let nonce = Nonce::from(<[u8; NONCE]>::try_from(nonce).ok()?);
-        self.secrets.ring().all().find_map(|secret| {
-            let payload = Payload { msg: text, aad: context.as_bytes() };
-            self.cipher(secret).decrypt(&nonce, payload).ok().map(Zeroizing::new)
-        })
+        let payload = Payload { msg: text, aad: context.as_bytes() };
+        self.cipher(secret).decrypt(&nonce, payload).ok().map(Zeroizing::new)
     }
 
     /// Seals a value as JSON.
@@ -119,6 +127,8 @@ mod tests {
         let running = sealer("old", &[], "test");
         running.secrets.replace(SecretRing::new(Secret::new("new"), vec![]));
         assert!(running.open("ada", &sealed).is_none(), "a replacement counts at once");
+        assert!(sealer("old", &[], "test").is_current("ada", &sealed));
+        assert!(!sealer("new", &["old"], "test").is_current("ada", &sealed));
     }
 
     #[test]

@@ -16,11 +16,12 @@ use crate::metrics;
 use crate::pages::{LoadError, Pages};
 use crate::policy::Audit;
 use crate::providers::hasher::HashError;
+use crate::providers::passkeys::Passkeys;
 use crate::providers::{Credentials, Hasher};
 use crate::routes;
 use crate::secret::Secrets;
 use crate::session::{CookieRules, Csrf, REFRESH_EVERY, RevocationList, Sessions};
-use crate::signin::{Hooks, Limits, Redirects, SignIn};
+use crate::signin::{Hooks, Limits, Redirects, SecondFactors, SignIn};
 use crate::store::{self, Store};
 
 /// How often expired rows are looked for.
@@ -135,6 +136,8 @@ pub(crate) async fn start(config: Config, parts: Parts) -> Result<Started, Start
     let credentials = config.credentials.as_ref().map(|rules| credentials(&store, rules)).transpose()?;
     let site_name = config.site_name.clone();
     let audit = Arc::new(AuditLog::new(Arc::clone(&store), Arc::clone(&clock), &config.audit_log));
+    let passkeys = config.passkeys.then(|| Passkeys::new(&config.url, &site_name)).flatten();
+    let factors = SecondFactors::new(secrets.clone(), Arc::clone(&clock), config.totp, passkeys);
     let sign_in = SignIn::new(
         Arc::clone(&store),
         limits,
@@ -143,7 +146,8 @@ pub(crate) async fn start(config: Config, parts: Parts) -> Result<Started, Start
         Arc::clone(&sessions),
         site_name,
         Arc::clone(&audit),
-    );
+    )
+    .with_factors(factors);
     let auth = Auth {
         redirects: Redirects::new(&config.url.origin, &config.allowed_origins),
         csrf: Csrf::new(secrets.clone()),
@@ -338,6 +342,9 @@ pub async fn clean_once(store: &dyn Store, before: Timestamp) -> Result<(), stor
         tokio::task::yield_now().await;
     }
     while store.delete_ended_attempts(before, CLEAN_BATCH).await? == u64::from(CLEAN_BATCH) {
+        tokio::task::yield_now().await;
+    }
+    while store.delete_spent(before, CLEAN_BATCH).await? == u64::from(CLEAN_BATCH) {
         tokio::task::yield_now().await;
     }
     Ok(())

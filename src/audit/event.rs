@@ -24,6 +24,10 @@ pub enum AuditEvent {
     PasswordChangeFailed,
     /// Somebody changed the name they are shown by.
     NameChanged,
+    /// Second factors were changed, and the other sessions ended: the detail `change` says how.
+    SecondFactorChanged,
+    /// A recovery code was used up in a sign-in.
+    RecoveryCodeUsed,
     /// An administrator added a user.
     UserAdded,
     /// A user was disabled, and every session of theirs ended.
@@ -64,6 +68,8 @@ impl AuditEvent {
             Self::PasswordChanged => "password.changed",
             Self::PasswordChangeFailed => "password.change_failed",
             Self::NameChanged => "profile.name_changed",
+            Self::SecondFactorChanged => "second_factor.changed",
+            Self::RecoveryCodeUsed => "second_factor.recovery_code_used",
             Self::UserAdded => "user.added",
             Self::UserDisabled => "user.disabled",
             Self::UserEnabled => "user.enabled",

@@ -133,6 +133,18 @@ pub const KEYS: &[Key] = &[
     key("providers.credentials.argon2.memory_kib", "8192 to 4194304, KiB", "19456", "Argon2id's memory."),
     key("providers.credentials.argon2.iterations", "1 to 100", "2", "Argon2id's passes."),
     key("providers.credentials.argon2.parallelism", "1 to 16", "1", "Argon2id's lanes."),
+    key(
+        "totp.enabled",
+        "true or false",
+        "true",
+        "Whether people may switch time-based codes on as a second factor.",
+    ),
+    key(
+        "passkeys.enabled",
+        "true or false",
+        "true",
+        "Whether people may add passkeys and sign in by them; they need a site with a name, not an IP address.",
+    ),
     key("limits.window", "1 to 86400, seconds", "900", "The window in which attempts are counted."),
     key("limits.per_account", "1 to 1000000", "5", "Wrong passwords for one account from one address."),
     key(

@@ -54,6 +54,8 @@ impl Config {
             reader.list("trusted_proxies", "an address or a network like \"10.0.0.0/8\"", Network::parse);
         let audit = reader.choice("audit", &AUDITS).unwrap_or_default();
         let site_name = reader.text("site_name").unwrap_or_else(|| "Countersign".to_owned());
+        let totp = reader.switch("totp.enabled", true);
+        let passkeys = reader.switch("passkeys.enabled", true);
         let config = url.zip(secrets).map(|(url, secrets)| Self {
             url,
             secrets,
@@ -71,6 +73,8 @@ impl Config {
             template_dir: template_dir(&figment),
             audit,
             site_name,
+            totp,
+            passkeys,
         });
         reader.finish(config)
     }

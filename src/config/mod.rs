@@ -63,6 +63,10 @@ pub struct Config {
     pub audit: RouteAudit,
     /// `site_name`: shown on pages and in titles.
     pub site_name: String,
+    /// `totp.enabled`: whether people may switch time-based codes on. _Default: true._
+    pub totp: bool,
+    /// `passkeys.enabled`: whether people may add passkeys and sign in by them. _Default: true._
+    pub passkeys: bool,
 }
 
 /// `[session]`; seconds.

@@ -95,6 +95,19 @@ pub(crate) fn cookie_header<'r>(request: &'r Request<'_>) -> Option<CookieHeader
     Some(CookieHeader::parse(lines))
 }
 
+/// The value of one of our helper cookies, when there is exactly one that can be read.
+#[cfg(feature = "server")]
+pub(crate) fn helper_cookie(request: &Request<'_>, name: &str) -> Option<String> {
+    let found = match cookie_header(request) {
+        Some(header) => header.find(name),
+        None => jar_cookie(request, name),
+    };
+    match found {
+        Found::Value(value) => Some(value.into_owned()),
+        Found::Absent | Found::Unusable => None,
+    }
+}
+
 /// Rocket's local client puts its cookies into the jar and sends no header. Over the network a jar without a header is
 /// always empty, so nothing can be smuggled in this way.
 pub(crate) fn jar_cookie<'r>(request: &'r Request<'_>, name: &str) -> Found<'r> {

@@ -61,7 +61,7 @@ pub use csrf_token::CsrfToken;
 pub(crate) use csrf_token::{is_vouched, rotate};
 pub use lookup::failure_of;
 #[cfg(feature = "server")]
-pub(crate) use lookup::{cookie_header, jar_cookie, lookup, presented_cookie};
+pub(crate) use lookup::{cookie_header, helper_cookie, jar_cookie, lookup, presented_cookie};
 pub(crate) use noted::Noted;
 pub use optional_session::OptionalSession;
 pub(crate) use outbox::Outbox;

@@ -5,6 +5,7 @@
 
 mod audit_record;
 mod email;
+mod factors;
 mod name;
 mod request_id;
 mod session_record;
@@ -12,6 +13,7 @@ mod user;
 
 pub use audit_record::{AuditEntry, AuditRecord, ChainHash, ChainMark};
 pub use email::{Email, EmailError};
+pub use factors::{Factors, PasskeyRecord, TotpRecord};
 pub use name::{DisplayName, DisplayNameError};
 pub use request_id::RequestId;
 pub use session_record::{AuthMethod, Revocation, SessionRecord, Strategy, Subject};

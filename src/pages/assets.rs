@@ -23,6 +23,7 @@ pub struct Asset {
 pub struct Assets {
     css: Asset,
     js: Asset,
+    passkeys: Asset,
 }
 
 /// The assets' URLs, for templates.
@@ -30,6 +31,7 @@ pub struct Assets {
 pub struct AssetUrls {
     css: String,
     js: String,
+    passkeys: String,
 }
 
 impl Assets {
@@ -54,6 +56,12 @@ impl Assets {
                 "text/javascript; charset=utf-8",
                 include_str!("../../static/countersign.js"),
             ),
+            passkeys: asset(
+                "passkeys",
+                "js",
+                "text/javascript; charset=utf-8",
+                include_str!("../../static/passkeys.js"),
+            ),
         }
     }
 
@@ -63,7 +71,7 @@ impl Assets {
         match name {
             "countersign.css" => Some(&self.css),
             "countersign.js" => Some(&self.js),
-            _ => [&self.css, &self.js].into_iter().find(|asset| asset.name == name),
+            _ => [&self.css, &self.js, &self.passkeys].into_iter().find(|asset| asset.name == name),
         }
     }
 
@@ -73,6 +81,7 @@ impl Assets {
         AssetUrls {
             css: format!("{base}/assets/{}", self.css.name),
             js: format!("{base}/assets/{}", self.js.name),
+            passkeys: format!("{base}/assets/{}", self.passkeys.name),
         }
     }
 }

@@ -5,7 +5,10 @@
 
 mod credentials;
 pub mod hasher;
+pub mod passkeys;
 pub mod passwords;
+pub mod recovery;
+pub mod totp;
 mod working_memory;
 
 use serde::Serialize;

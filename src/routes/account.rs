@@ -110,7 +110,7 @@ pub(super) async fn end_session(
     match ended {
         Ok(true) => done(auth, "session_ended"),
         // Somebody else's session and none at all look alike (ASVS 5.0, 8.2.2).
-        Ok(false) => not_found().answer(sender.0).await,
+        Ok(false) => Failure::not_found().answer(sender.0).await,
         Err(error) => Failure::from(error).answer(sender.0).await,
     }
 }
@@ -140,16 +140,6 @@ fn checked(auth: &Auth, form: Result<CheckedForm, FormError>) -> Result<(Checked
 /// Back to the page, which says what was done: reloading it does nothing twice.
 fn done(auth: &Auth, notice: &str) -> Answer {
     Answer::see_other(format!("{}?notice={notice}", auth.config.url.base("account")))
-}
-
-fn not_found() -> Failure {
-    Failure {
-        status: Status::NotFound,
-        code: "not_found",
-        error: "default",
-        retry_after: None,
-        location: None,
-    }
 }
 
 async fn explain(

@@ -12,7 +12,7 @@ use super::page::failure_page;
 use crate::config::SiteUrl;
 use crate::guards::CsrfError;
 use crate::session::encode_component;
-use crate::signin::{Redirects, SignInError, SignUpError};
+use crate::signin::{FactorError, Redirects, SignInError, SignUpError};
 use crate::store;
 
 /// How long to wait before asking again when the store does not answer, seconds.
@@ -50,6 +50,11 @@ impl Failure {
     /// Something that should not happen.
     pub(crate) const fn internal() -> Self {
         Self::new(Status::InternalServerError, "internal_error", "Configuration")
+    }
+
+    /// Nothing there, or somebody else's.
+    pub(crate) const fn not_found() -> Self {
+        Self::new(Status::NotFound, "not_found", "default")
     }
 
     /// Where a script is told to go: the error page, which knows the text.
@@ -110,6 +115,17 @@ impl From<SignInError> for Failure {
                 tracing::error!(%error, "a sign-in failed");
                 Self::internal()
             }
+        }
+    }
+}
+
+impl From<FactorError> for Failure {
+    fn from(error: FactorError) -> Self {
+        match error {
+            FactorError::Expired => Self::new(Status::Unauthorized, "sign_in_expired", "SignInExpired"),
+            FactorError::Wrong => Self::new(Status::Unauthorized, "second_factor_wrong", "SecondFactor"),
+            FactorError::Limited(hit) => limited(hit.retry_after),
+            FactorError::Other(error) => error.into(),
         }
     }
 }

@@ -10,6 +10,9 @@
 //! | `GET, POST signup` | `signup.rs` |
 //! | `GET error`, `GET verify-request` | `error.rs` |
 //! | `GET account` and the forms on it | `account.rs` |
+//! | `GET, POST factor`, `POST factor/options` | `factor.rs` |
+//! | `POST passkey/options`, `POST callback/passkey` | `passkey.rs` |
+//! | `GET account/security` and the forms on it | `security.rs` |
 //! | `POST language` | `language.rs` |
 //! | `GET assets/<name>` | `assets.rs` |
 //!
@@ -23,12 +26,15 @@ mod callback;
 mod callback_url;
 mod catchers;
 mod error;
+mod factor;
 mod failure;
 mod form;
 mod language;
 mod medium;
 mod page;
+mod passkey;
 mod scope;
+mod security;
 mod session;
 mod signin;
 mod signout;
@@ -50,6 +56,14 @@ pub(crate) fn routes() -> Vec<Route> {
         account::change_password,
         account::end_session,
         account::end_others,
+        security::page,
+        security::totp_page,
+        security::enable_totp,
+        security::disable_totp,
+        security::renew_codes,
+        security::passkey_options,
+        security::add_passkey,
+        security::remove_passkey,
     ];
     let anybodys = routes![
         assets::asset,
@@ -59,7 +73,12 @@ pub(crate) fn routes() -> Vec<Route> {
         error::error,
         error::error_in_path,
         error::verify_request,
+        factor::page,
+        factor::prove,
+        factor::options,
         language::choose,
+        passkey::options,
+        passkey::sign_in,
         session::read,
         session::update,
         signin::page,

@@ -14,6 +14,7 @@ use super::small::public_providers;
 use crate::guards::Auth;
 use crate::pages::{PageContext, Pages};
 use crate::session::encode_component;
+use crate::signin::{SecondFactors, SignIn};
 
 #[get("/signin?<error>&<csrf>&<notice>")]
 pub(super) fn page(
@@ -43,8 +44,9 @@ pub(super) fn page(
         "notice": notice,
         "providers": others,
         "credentials": auth.config.credentials.is_some(),
-        "sign_up": auth.sign_in.as_ref().is_some_and(crate::signin::SignIn::is_sign_up_open),
+        "sign_up": auth.sign_in.as_ref().is_some_and(SignIn::is_sign_up_open),
         "email": "",
+        "passkeys": auth.sign_in.as_ref().and_then(SignIn::second_factors).is_some_and(SecondFactors::offers_passkeys),
     });
     render(pages, Status::Ok, "sign_in", &context, own)
 }

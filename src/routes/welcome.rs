@@ -9,7 +9,7 @@ use super::answer::Answer;
 use super::failure::Failure;
 use crate::guards::{Auth, Outbox, cookie_header, lookup, rotate};
 use crate::session::{Carrier, CookieHeader, SessionData, SessionError};
-use crate::signin::Entered;
+use crate::signin::{Entered, PENDING_AGE};
 
 /// The browser's old session, which ends with a new sign-in; whether it has one must be known.
 pub(super) async fn replaced_session(request: &Request<'_>) -> Result<Option<Arc<SessionData>>, Failure> {
@@ -28,7 +28,10 @@ pub(super) async fn welcome(
     url: &str,
     script: bool,
 ) -> Answer {
-    let Entered::Session(issued) = entered;
+    let issued = match entered {
+        Entered::Session(issued) => issued,
+        Entered::SecondFactor(pending) => return ask_second_factor(request, auth, pending, url, script),
+    };
     if let Err(error) = rotate(request, auth) {
         tracing::error!(%error, "a sign-in could not be finished");
         return Failure::internal().answer(request).await;
@@ -36,4 +39,12 @@ pub(super) async fn welcome(
     let sent = cookie_header(request).unwrap_or_else(|| CookieHeader::parse([]));
     Outbox::of(request).put(auth.cookies.session(&issued.value, issued.expires_at, &sent));
     if script { Answer::script_redirect(Status::Ok, url) } else { Answer::redirect(url.to_owned()) }
+}
+
+/// The browser keeps the pending sign-in and goes to the page that asks for the second proof. Where the person wanted to go is
+/// remembered by the callback URL's cookie, as always.
+fn ask_second_factor(request: &Request<'_>, auth: &Auth, pending: &str, url: &str, script: bool) -> Answer {
+    Outbox::of(request).put([auth.cookies.pending(pending, PENDING_AGE), auth.cookies.callback_url(url)]);
+    let page = auth.config.url.base("factor");
+    if script { Answer::script_redirect(Status::Ok, &page) } else { Answer::redirect(page) }
 }

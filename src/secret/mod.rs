@@ -115,6 +115,12 @@ impl TokenHash {
         Self(Sha256::digest(text.as_bytes()).into())
     }
 
+    /// The hash of any bytes that name something.
+    #[must_use]
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
     /// Takes 32 bytes as the store kept them; `None` when the length is another.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {

@@ -162,6 +162,36 @@ impl CookieRules {
         self.build(self.language, &encode_component(code), None, Some(age))
     }
 
+    /// The name of the cookie that carries a pending sign-in.
+    #[must_use]
+    pub fn pending_name(&self) -> &'static str {
+        if self.secure { "__Host-countersign.pending" } else { "countersign.pending" }
+    }
+
+    /// The name of the cookie that carries a challenge for a passkey.
+    #[must_use]
+    pub fn challenge_name(&self) -> &'static str {
+        if self.secure { "__Host-countersign.challenge" } else { "countersign.challenge" }
+    }
+
+    /// Carries a sealed pending sign-in for `age` seconds.
+    #[must_use]
+    pub fn pending(&self, sealed: &str, age: i64) -> SetCookie {
+        self.build(self.pending_name(), &encode_component(sealed), None, Some(time::Duration::seconds(age)))
+    }
+
+    /// Carries a sealed challenge for `age` seconds.
+    #[must_use]
+    pub fn challenge(&self, sealed: &str, age: i64) -> SetCookie {
+        self.build(self.challenge_name(), &encode_component(sealed), None, Some(time::Duration::seconds(age)))
+    }
+
+    /// Deletes what carried a sign-in to its end.
+    #[must_use]
+    pub fn delete_pending(&self) -> [SetCookie; 2] {
+        [self.delete(self.pending_name()), self.delete(self.challenge_name())]
+    }
+
     fn delete(&self, name: &str) -> SetCookie {
         self.build(name, "", None, Some(time::Duration::ZERO))
     }

@@ -353,6 +353,11 @@ impl Sessions {
         authenticated_at.plus(longest).max(self.clock.now().plus(self.ages.max_age))
     }
 
+    /// How long a revocation of any session that exists now must last.
+    pub(crate) fn revoke_until(&self) -> Timestamp {
+        self.last_moment(self.clock.now())
+    }
+
     fn store(&self) -> Result<&Stored, store::Error> {
         self.stored.as_ref().ok_or_else(|| store::Error::Unavailable("this program has no store".to_owned()))
     }

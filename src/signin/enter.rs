@@ -6,6 +6,7 @@
 use super::errors::SignInError;
 use super::hooks::{Decision, Event, SignInAttempt, Trigger};
 use super::service::{Client, SignIn};
+use crate::model::{AuthMethod, User};
 use crate::providers::Identity;
 use crate::session::{Device, Grant, Issued, SessionData};
 use crate::token::Claims;
@@ -26,6 +27,8 @@ pub(crate) struct Entry<'a> {
 pub enum Entered {
     /// A session.
     Session(Box<Issued>),
+    /// A pending sign-in, sealed: a second proof is asked for first.
+    SecondFactor(String),
 }
 
 impl SignIn {
@@ -42,16 +45,29 @@ impl SignIn {
             Decision::Deny => return Err(SignInError::Denied(None)),
             Decision::Redirect(page) => return Err(SignInError::Denied(Some(page))),
         }
+        if let Some(pending) = self.second_step(identity).await? {
+            return Ok(Entered::SecondFactor(pending));
+        }
+        Ok(Entered::Session(Box::new(self.admit(user, *method, entry).await?)))
+    }
+
+    /// Begins the session of somebody who has shown everything that is asked for.
+    pub(super) async fn admit(
+        &self,
+        user: &User,
+        method: AuthMethod,
+        entry: Entry<'_>,
+    ) -> Result<Issued, SignInError> {
         let mut claims = Claims::default();
-        let trigger = Trigger::SignIn { user, method: *method };
+        let trigger = Trigger::SignIn { user, method };
         self.hooks.jwt(&mut claims, &trigger).await.map_err(SignInError::Hook)?;
         let device = Device {
             user_agent: entry.client.user_agent.clone(),
             address: entry.client.address.map(|address| address.to_string()),
         };
-        let grant = Grant { user, method: *method, claims, device, replaces: entry.replaces };
+        let grant = Grant { user, method, claims, device, replaces: entry.replaces };
         let issued = self.sessions.issue(grant).await?;
         self.tell(&Event::SignedIn { session: &issued.session, address: entry.client.address }).await;
-        Ok(Entered::Session(Box::new(issued)))
+        Ok(issued)
     }
 }

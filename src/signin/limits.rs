@@ -22,6 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clock::{Clock, Timestamp};
 use crate::config::LimitsConfig;
+use crate::model::UserId;
 use crate::secret::TokenHash;
 use crate::store::{self, Store};
 
@@ -95,6 +96,23 @@ impl Limits {
     pub async fn count_sign_up(&self, address: Option<IpAddr>) -> Result<Counted, store::Error> {
         let address = network_of(address);
         self.count(&[(key(&["sign-up address", &address]), self.config.sign_ups_per_address)]).await
+    }
+
+    /// Counts a guess at somebody's second factor: per person, from wherever it comes.
+    ///
+    /// # Errors
+    /// [`store::Error`]: unknown, so do not go on.
+    pub async fn count_second_factor(&self, user: &UserId) -> Result<Counted, store::Error> {
+        self.count(&[(key(&["second factor", user.as_str()]), self.config.per_account)]).await
+    }
+
+    /// Counts an attempt to sign in by a passkey.
+    ///
+    /// # Errors
+    /// [`store::Error`]: unknown, so do not go on.
+    pub async fn count_passkey(&self, address: Option<IpAddr>) -> Result<Counted, store::Error> {
+        let address = network_of(address);
+        self.count(&[(key(&["passkey address", &address]), self.config.per_address)]).await
     }
 
     /// Takes an attempt back: it was no guess. When the store fails just now, it is done as soon as it answers again.

@@ -7,6 +7,8 @@
 mod account;
 mod enter;
 mod errors;
+mod factor_settings;
+mod factors;
 pub mod hooks;
 pub mod limits;
 mod redirect;
@@ -16,7 +18,10 @@ mod trail;
 
 pub use account::{Account, AccountError, PasswordChange};
 pub use enter::Entered;
+pub(crate) use enter::Entry;
 pub use errors::{FieldError, SignInError, SignUpError};
+pub use factor_settings::TotpSetup;
+pub use factors::{CHALLENGE_AGE, FactorError, PENDING_AGE, SecondFactors, SecondProof};
 pub use hooks::{Decision, Event, HookError, Hooks, NoHooks, SignInAttempt, Trigger};
 pub use limits::{LimitHit, Limits};
 pub use redirect::Redirects;

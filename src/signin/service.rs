@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::enter::{Entered, Entry};
 use super::errors::SignInError;
+use super::factors::SecondFactors;
 use super::hooks::{Event, Hooks, Trigger};
 use super::limits::{Attempt, Counted, Limits, Receipt};
 use crate::audit::AuditLog;
@@ -50,6 +51,7 @@ pub struct SignIn {
     pub(super) sessions: Arc<Sessions>,
     pub(super) site_name: String,
     pub(super) audit: Arc<AuditLog>,
+    pub(super) factors: Option<Arc<SecondFactors>>,
 }
 
 impl std::fmt::Debug for SignIn {
@@ -71,7 +73,14 @@ impl SignIn {
         audit: Arc<AuditLog>,
     ) -> Self {
         let (credentials, rules) = credentials.unzip();
-        Self { store, limits, credentials, rules, hooks, sessions, site_name, audit }
+        Self { store, limits, credentials, rules, hooks, sessions, site_name, audit, factors: None }
+    }
+
+    /// With second factors.
+    #[must_use]
+    pub fn with_factors(mut self, factors: SecondFactors) -> Self {
+        self.factors = Some(Arc::new(factors));
+        self
     }
 
     /// Signs in by password.

@@ -18,6 +18,7 @@
 mod attempts;
 mod audit;
 mod errors;
+mod factors;
 mod file;
 mod postgres;
 mod revocations;
@@ -33,6 +34,7 @@ use rocket::async_trait;
 
 pub use attempts::{AttemptCount, Attempts};
 pub use audit::{Audit, AuditEnds, AuditFilter};
+pub use factors::{Ends, FactorStore, PasskeyAdded};
 pub use postgres::PostgresStore;
 pub use revocations::Revocations;
 pub use sessions::{Inserted, Replaced, Sessions};
@@ -56,7 +58,7 @@ pub enum Error {
 
 /// Everything Countersign keeps.
 #[async_trait]
-pub trait Store: Users + Sessions + Revocations + Attempts + Audit + std::fmt::Debug {
+pub trait Store: Users + Sessions + Revocations + Attempts + Audit + FactorStore + std::fmt::Debug {
     /// Brings the schema up to this version.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 
 mod attempts;
 mod audit;
+mod factors;
 mod people;
 mod schema;
 mod sessions;

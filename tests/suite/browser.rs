@@ -182,6 +182,13 @@ impl<'a> Browser<'a> {
         self
     }
 
+    /// Signs in to an account that exists.
+    pub(crate) async fn enter_again(mut self, email: &str) -> Self {
+        let answer = self.try_sign_in(email, PASSWORD).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        self
+    }
+
     pub(crate) async fn sign_out(&mut self) -> Answer {
         let token = self.csrf().await;
         self.form("/api/auth/signout", &[("csrfToken", &token), ("json", "true")]).await

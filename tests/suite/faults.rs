@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use countersign::clock::Timestamp;
 use countersign::model::{
-    AuditEntry, AuditRecord, DisplayName, Email, NewUser, Revocation, SessionRecord, Subject, User, UserId,
+    AuditEntry, AuditRecord, DisplayName, Email, Factors, NewUser, PasskeyRecord, Revocation, SessionRecord,
+    Subject, TotpRecord, User, UserId,
 };
 use countersign::secret::TokenHash;
 use countersign::store::{
-    AttemptCount, Attempts, Audit, AuditEnds, AuditFilter, Created, Error, Inserted, Replaced, Revocations,
-    Sessions, Store, UserWithPassword, Users,
+    AttemptCount, Attempts, Audit, AuditEnds, AuditFilter, Created, Ends, Error, FactorStore, Inserted,
+    PasskeyAdded, Replaced, Revocations, Sessions, Store, UserWithPassword, Users,
 };
 use rocket::async_trait;
 use rocket::http::{ContentType, Method};
@@ -107,6 +108,22 @@ delegate! {
         fn audit_after(after: i64, filter: &AuditFilter, limit: u32) -> Vec<AuditRecord>;
         fn audit_ends() -> AuditEnds;
         fn prune_audit(before: Timestamp, limit: u32) -> u64;
+    }
+    FactorStore {
+        fn find_factors(user: &UserId) -> Factors;
+        fn enable_totp(user: &UserId, totp: &TotpRecord, recovery: &[TokenHash], ends: Ends<'_>) -> bool;
+        fn accept_totp_step(user: &UserId, step: i64) -> bool;
+        fn reseal_totp(user: &UserId, old: &str, new: &str) -> bool;
+        fn remove_totp(user: &UserId, ends: Ends<'_>) -> bool;
+        fn replace_recovery_codes(user: &UserId, codes: &[TokenHash]) -> ();
+        fn spend_recovery_code(user: &UserId, code: &TokenHash) -> bool;
+        fn add_passkey(key: &PasskeyRecord, most: u32, recovery: &[TokenHash], ends: Ends<'_>) -> PasskeyAdded;
+        fn find_passkey(id: &TokenHash) -> Option<(PasskeyRecord, User)>;
+        fn use_passkey(id: &TokenHash, credential: &str, now: Timestamp) -> bool;
+        fn remove_passkey(user: &UserId, id: &TokenHash, ends: Ends<'_>) -> bool;
+        fn remove_factors(user: &UserId, ends: Ends<'_>) -> ();
+        fn spend(key: &TokenHash, expires_at: Timestamp) -> bool;
+        fn delete_spent(before: Timestamp, limit: u32) -> u64;
     }
 }
 

@@ -8,6 +8,7 @@ mod browser;
 mod cookies;
 mod credentials;
 mod csrf;
+mod factors;
 mod faults;
 mod guards;
 mod hooks;
@@ -18,6 +19,7 @@ mod redirects;
 mod route_audit;
 mod sessions;
 mod sign_up;
+mod soft_passkey;
 mod verified;
 
 #[path = "../support/data.rs"]

@@ -39,7 +39,7 @@ async fn password_fields_help_password_managers() {
     let app = App::new("jwt").await;
     let page = app.browser().visit("/api/auth/signin").await;
     assert_eq!(count(&page, "input[type=password][autocomplete=current-password]"), 1);
-    assert_eq!(count(&page, "input[type=email][autocomplete=username]"), 1);
+    assert_eq!(count(&page, "input[type=email][autocomplete~=username]"), 1);
     let page = app.browser().visit("/api/auth/signup").await;
     assert_eq!(count(&page, "input[type=password][autocomplete=new-password]"), 1);
     assert_eq!(count(&page, "[onpaste]"), 0);

@@ -10,6 +10,7 @@
 
 mod attempts;
 mod audit;
+mod factors;
 mod listener;
 mod revocations;
 mod sessions;

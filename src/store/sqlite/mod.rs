@@ -11,6 +11,7 @@
 
 mod attempts;
 mod audit;
+mod factors;
 mod revocations;
 mod sessions;
 mod users;

@@ -1,5 +1,7 @@
 //! Rows as the databases give them, and what they mean.
 
+pub(super) mod factors;
+
 use super::{AuditEnds, Error, UserWithPassword};
 use crate::clock::Timestamp;
 use crate::model::{

@@ -1,0 +1,249 @@
+//! `GET account/security` and the forms on it: time-based codes, recovery codes, passkeys.
+
+use rocket::http::Status;
+use rocket::{Request, State, get, post};
+use serde_json::{Value, json};
+
+use super::answer::Answer;
+use super::factor::give_challenge;
+use super::failure::Failure;
+use super::form::{CheckedForm, FormError};
+use super::page::page as render;
+use super::session::Sender;
+use crate::guards::{Auth, Outbox, Session, helper_cookie};
+use crate::model::PasskeyRecord;
+use crate::pages::{PageContext, Pages};
+use crate::secret::TokenHash;
+use crate::signin::{FactorError, SecondFactors, SignIn};
+
+#[get("/account/security?<notice>")]
+pub(super) async fn page(
+    sender: Sender<'_>,
+    auth: &State<Auth>,
+    pages: &State<Pages>,
+    session: Session,
+    context: PageContext,
+    notice: Option<&str>,
+) -> Answer {
+    const NOTICES: [&str; 3] = ["totp_off", "passkey_added", "passkey_removed"];
+    let notice = NOTICES.iter().find(|known| Some(**known) == notice);
+    let notice = notice.map(|known| pages.locales().text(context.lang(), &format!("notice_{known}")));
+    show(sender.0, auth, pages, &session, &context, json!({ "notice": notice, "error": null })).await
+}
+
+/// A secret as a picture and as text; the first code that the app shows for it switches it on.
+#[get("/account/security/totp")]
+pub(super) async fn totp_page(
+    sender: Sender<'_>,
+    auth: &State<Auth>,
+    pages: &State<Pages>,
+    session: Session,
+    context: PageContext,
+) -> Answer {
+    totp_setup(sender.0, auth, pages, &session, &context, None).await
+}
+
+#[post("/account/security/totp", data = "<form>")]
+pub(super) async fn enable_totp(
+    sender: Sender<'_>,
+    auth: &State<Auth>,
+    pages: &State<Pages>,
+    session: Session,
+    context: PageContext,
+    form: Result<CheckedForm, FormError>,
+) -> Answer {
+    let (form, sign_in) = match checked(auth, form) {
+        Ok(checked) => checked,
+        Err(failure) => return failure.answer(sender.0).await,
+    };
+    match sign_in.enable_totp(session.data(), form.text("secret"), form.text("code")).await {
+        Ok(codes) => show_codes(pages, &context, &codes),
+        Err(FactorError::Wrong | FactorError::Expired) => {
+            totp_setup(sender.0, auth, pages, &session, &context, Some("error_first_code")).await
+        }
+        Err(error) => Failure::from(error).answer(sender.0).await,
+    }
+}
+
+#[post("/account/security/totp/disable", data = "<form>")]
+pub(super) async fn disable_totp(
+    sender: Sender<'_>,
+    auth: &State<Auth>,
+    session: Session,
+    form: Result<CheckedForm, FormError>,
+) -> Answer {
+    let sign_in = match checked(auth, form) {
+        Ok((_, sign_in)) => sign_in,
+        Err(failure) => return failure.answer(sender.0).await,
+    };
+    match sign_in.disable_totp(session.data()).await {
+        Ok(()) => done(auth, "totp_off"),
+        Err(error) => Failure::from(error).answer(sender.0).await,
+    }
+}
+
+#[post("/account/security/recovery-codes", data = "<form>")]
+pub(super) async fn renew_codes(
+    sender: Sender<'_>,
+    auth: &State<Auth>,
+    pages: &State<Pages>,
+    session: Session,
+    context: PageContext,
+    form: Result<CheckedForm, FormError>,
+) -> Answer {
+    let sign_in = match checked(auth, form) {
+        Ok((_, sign_in)) => sign_in,
+        Err(failure) => return failure.answer(sender.0).await,
+    };
+    match sign_in.renew_recovery_codes(session.data()).await {
+        Ok(codes) => show_codes(pages, &context, &codes),
+        Err(error) => Failure::from(error).answer(sender.0).await,
+    }
+}
+
+/// What a browser asks a new passkey.
+#[post("/account/security/passkeys/options", data = "<form>")]
+pub(super) async fn passkey_options(
+    sender: Sender<'_>,
+    auth: &State<Auth>,
+    session: Session,
+    form: Result<CheckedForm, FormError>,
+) -> Answer {
+    let sign_in = match checked(auth, form) {
+        Ok((_, sign_in)) => sign_in,
+        Err(failure) => return failure.answer(sender.0).await,
+    };
+    let started = sign_in.start_adding_passkey(session.data()).await;
+    give_challenge(sender.0, auth, started).await
+}
+
+#[post("/account/security/passkeys", data = "<form>")]
+pub(super) async fn add_passkey(
+    sender: Sender<'_>,
+    auth: &State<Auth>,
+    pages: &State<Pages>,
+    session: Session,
+    context: PageContext,
+    form: Result<CheckedForm, FormError>,
+) -> Answer {
+    let (form, sign_in) = match checked(auth, form) {
+        Ok(checked) => checked,
+        Err(failure) => return failure.answer(sender.0).await,
+    };
+    let challenge = helper_cookie(sender.0, auth.cookies.challenge_name()).unwrap_or_default();
+    let (answer, name) = (form.text("credential"), form.text("name"));
+    let added = sign_in.add_passkey(session.data(), answer, &challenge, name).await;
+    match added {
+        Ok(codes) => {
+            Outbox::of(sender.0).put(auth.cookies.delete_pending());
+            if codes.is_empty() { done(auth, "passkey_added") } else { show_codes(pages, &context, &codes) }
+        }
+        Err(FactorError::Wrong | FactorError::Expired) => {
+            let error = pages.locales().text(context.lang(), "error_passkey_refused");
+            let own = json!({ "notice": null, "error": error });
+            show(sender.0, auth, pages, &session, &context, own).await
+        }
+        Err(error) => Failure::from(error).answer(sender.0).await,
+    }
+}
+
+#[post("/account/security/passkeys/remove", data = "<form>")]
+pub(super) async fn remove_passkey(
+    sender: Sender<'_>,
+    auth: &State<Auth>,
+    session: Session,
+    form: Result<CheckedForm, FormError>,
+) -> Answer {
+    let (form, sign_in) = match checked(auth, form) {
+        Ok(checked) => checked,
+        Err(failure) => return failure.answer(sender.0).await,
+    };
+    let removed = match TokenHash::from_hex(form.text("id")) {
+        Some(id) => sign_in.remove_passkey(session.data(), &id).await,
+        None => Ok(false),
+    };
+    match removed {
+        Ok(true) => done(auth, "passkey_removed"),
+        // Somebody else's passkey and none at all look alike (ASVS 5.0, 8.2.2).
+        Ok(false) => Failure::not_found().answer(sender.0).await,
+        Err(error) => Failure::from(error).answer(sender.0).await,
+    }
+}
+
+fn checked(auth: &Auth, form: Result<CheckedForm, FormError>) -> Result<(CheckedForm, &SignIn), Failure> {
+    let form = form.map_err(|error| Failure::from(&error.reason))?;
+    Ok((form, auth.sign_in.as_ref().ok_or_else(Failure::internal)?))
+}
+
+/// Back to the page, which says what was done: reloading it does nothing twice.
+fn done(auth: &Auth, notice: &str) -> Answer {
+    Answer::see_other(format!("{}?notice={notice}", auth.config.url.base("account/security")))
+}
+
+/// Shown once, in the answer to the form itself: nobody finds them at an address.
+fn show_codes(pages: &Pages, context: &PageContext, codes: &[String]) -> Answer {
+    render(pages, Status::Ok, "recovery_codes", context, json!({ "codes": codes }))
+}
+
+async fn totp_setup(
+    request: &Request<'_>,
+    auth: &Auth,
+    pages: &Pages,
+    session: &Session,
+    context: &PageContext,
+    error: Option<&str>,
+) -> Answer {
+    let Some(sign_in) = &auth.sign_in else {
+        return Failure::internal().answer(request).await;
+    };
+    let setup = match sign_in.start_totp(session.data()) {
+        Ok(setup) => setup,
+        Err(FactorError::Wrong) => return Failure::not_found().answer(request).await,
+        Err(error) => return Failure::from(error).answer(request).await,
+    };
+    let own = json!({
+        "secret": setup.sealed,
+        "base32": setup.base32,
+        "url": setup.url,
+        "qr": setup.qr,
+        "error": error.map(|key| pages.locales().text(context.lang(), key)),
+    });
+    let status = if error.is_some() { Status::BadRequest } else { Status::Ok };
+    render(pages, status, "totp", context, own)
+}
+
+async fn show(
+    request: &Request<'_>,
+    auth: &Auth,
+    pages: &Pages,
+    session: &Session,
+    context: &PageContext,
+    mut own: Value,
+) -> Answer {
+    let Some(sign_in) = &auth.sign_in else {
+        return Failure::internal().answer(request).await;
+    };
+    let found = match sign_in.factors_of(session.data()).await {
+        Ok(found) => found,
+        Err(error) => return Failure::from(error).answer(request).await,
+    };
+    let offered = sign_in.second_factors();
+    let status = if own.get("error").is_some_and(Value::is_string) { Status::BadRequest } else { Status::Ok };
+    if let Some(own) = own.as_object_mut() {
+        own.insert("offers_totp".to_owned(), offered.is_some_and(SecondFactors::offers_totp).into());
+        own.insert("offers_passkeys".to_owned(), offered.is_some_and(SecondFactors::offers_passkeys).into());
+        own.insert("totp_since".to_owned(), json!(found.totp.map(|totp| totp.created_at.to_rfc3339())));
+        own.insert("recovery_codes".to_owned(), found.recovery_codes.into());
+        own.insert("passkeys".to_owned(), found.passkeys.iter().map(shown).collect());
+    }
+    render(pages, status, "security", context, own)
+}
+
+fn shown(passkey: &PasskeyRecord) -> Value {
+    json!({
+        "id": passkey.id.to_hex(),
+        "name": passkey.name,
+        "added": passkey.created_at.to_rfc3339(),
+        "last_used": passkey.last_used_at.map(crate::clock::Timestamp::to_rfc3339),
+    })
+}

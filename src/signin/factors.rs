@@ -1,0 +1,370 @@
+//! The second proof: what stands between a first proof and a session when somebody has a second factor.
+//!
+//! # How a sign-in waits
+//! The first proof (a password, a link, another site's word) gives no session then, but a *pending sign-in*: a sealed text
+//! that names the person and the first proof, lives for ten minutes and opens nothing but the page that asks for the
+//! second proof. It is bound to its purpose by its key, so that no guard ever takes it for a session (ASVS 5.0, 6.3.3),
+//! and it is spent by the session it leads to.
+//!
+//! # What counts as a second proof
+//! A time-based code, a recovery code, or one of the person's passkeys. Guesses are counted per person, not per address:
+//! whoever is here knows the first proof already, and six digits do not withstand many machines. A passkey as the *first*
+//! proof is two factors in one and is asked for nothing more.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use webauthn_rs::prelude::DiscoverableAuthentication;
+
+use super::enter::{Entered, Entry};
+use super::errors::SignInError;
+use super::hooks::Event;
+use super::limits::{Counted, LimitHit};
+use super::service::SignIn;
+use crate::audit::{self, AuditEvent};
+use crate::clock::{Clock, Timestamp};
+use crate::model::{AuthMethod, Factors, PasskeyRecord, User, UserId};
+use crate::providers::passkeys::{PasskeyError, Passkeys};
+use crate::providers::totp::TotpKey;
+use crate::providers::{Identity, recovery};
+use crate::sealed::{SealError, Sealer};
+use crate::secret::{PlainToken, Secrets, TokenHash};
+use crate::session::Issued;
+use crate::store;
+
+/// How long a sign-in waits for its second proof, seconds.
+pub const PENDING_AGE: i64 = 600;
+/// How long a challenge for a passkey may take to be answered, seconds.
+pub const CHALLENGE_AGE: i64 = 300;
+
+/// What the second factors need besides the store.
+#[derive(Debug, Clone)]
+pub struct SecondFactors {
+    pub(super) pending: Sealer,
+    pub(super) totp: Sealer,
+    offers_totp: bool,
+    pub(super) challenges: Sealer,
+    pub(super) passkeys: Option<Arc<Passkeys>>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// Why a second proof led to no session.
+#[derive(Debug, thiserror::Error)]
+pub enum FactorError {
+    /// The pending sign-in is over, spent or none: the person starts again.
+    #[error("the sign-in waited for too long")]
+    Expired,
+    /// The proof proves nothing.
+    #[error("the code or passkey is wrong")]
+    Wrong,
+    /// Too many guesses.
+    #[error("too many attempts; try again in {} seconds", .0.retry_after)]
+    Limited(LimitHit),
+    /// Everything that can go wrong with any sign-in.
+    #[error(transparent)]
+    Other(#[from] SignInError),
+}
+
+/// A sign-in that waits for its second proof.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Pending {
+    id: String,
+    user: UserId,
+    method: AuthMethod,
+    began: Timestamp,
+}
+
+/// A challenge that was given to a browser.
+#[derive(Serialize, Deserialize)]
+struct Challenge {
+    state: DiscoverableAuthentication,
+    began: Timestamp,
+}
+
+/// What a person shows as the second proof.
+#[derive(Debug, Clone, Copy)]
+pub enum SecondProof<'a> {
+    /// A time-based code or a recovery code, as typed.
+    Code(&'a str),
+    /// A passkey's answer, and the sealed challenge it answers.
+    Passkey {
+        /// The browser's JSON.
+        answer: &'a str,
+        /// The sealed challenge.
+        challenge: &'a str,
+    },
+}
+
+impl SecondFactors {
+    /// For a site. Time-based codes and passkeys are each offered or not; what people have already is asked for either
+    /// way.
+    #[must_use]
+    pub fn new(secrets: Secrets, clock: Arc<dyn Clock>, totp: bool, passkeys: Option<Passkeys>) -> Self {
+        Self {
+            pending: Sealer::new(secrets.clone(), "pending sign-in"),
+            totp: Sealer::new(secrets.clone(), "totp secret"),
+            offers_totp: totp,
+            challenges: Sealer::new(secrets, "passkey challenge"),
+            passkeys: passkeys.map(Arc::new),
+            clock,
+        }
+    }
+
+    /// Whether time-based codes are offered.
+    #[must_use]
+    pub fn offers_totp(&self) -> bool {
+        self.offers_totp
+    }
+
+    /// Whether passkeys are offered.
+    #[must_use]
+    pub fn offers_passkeys(&self) -> bool {
+        self.passkeys.is_some()
+    }
+
+    fn open_pending(&self, sealed: &str) -> Result<Pending, FactorError> {
+        let pending: Pending = self.pending.open_json("", sealed).ok_or(FactorError::Expired)?;
+        let age = self.clock.now().since(pending.began);
+        // A clock that was set back must not lengthen a wait.
+        if (0..PENDING_AGE).contains(&age) { Ok(pending) } else { Err(FactorError::Expired) }
+    }
+}
+
+impl From<store::Error> for FactorError {
+    fn from(error: store::Error) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+impl From<PasskeyError> for FactorError {
+    fn from(error: PasskeyError) -> Self {
+        match error {
+            PasskeyError::Refused(reason) => {
+                tracing::debug!(reason, "a passkey was refused");
+                Self::Wrong
+            }
+            PasskeyError::Stored => Self::Other(SignInError::Internal(error.to_string())),
+        }
+    }
+}
+
+impl From<SealError> for FactorError {
+    fn from(error: SealError) -> Self {
+        Self::Other(SignInError::Internal(error.to_string()))
+    }
+}
+
+impl SignIn {
+    /// What the second factors need; absent when the application offers none.
+    #[must_use]
+    pub fn second_factors(&self) -> Option<&SecondFactors> {
+        self.factors.as_deref()
+    }
+
+    /// A pending sign-in, when this person has a second factor and the first proof was not two in one.
+    pub(super) async fn second_step(&self, identity: &Identity) -> Result<Option<String>, SignInError> {
+        if identity.method == AuthMethod::Passkey
+            || !self.store.find_factors(&identity.user.id).await?.is_on()
+        {
+            return Ok(None);
+        }
+        let internal = |error: &dyn std::fmt::Display| SignInError::Internal(error.to_string());
+        let factors = self.factors.as_ref().ok_or_else(|| internal(&"second factors are not set up"))?;
+        let pending = Pending {
+            id: PlainToken::generate().map_err(|error| internal(&error))?.expose(),
+            user: identity.user.id.clone(),
+            method: identity.method,
+            began: factors.clock.now(),
+        };
+        factors.pending.seal_json("", &pending).map(Some).map_err(|error| internal(&error))
+    }
+
+    /// What the person of a pending sign-in can show.
+    ///
+    /// # Errors
+    /// [`FactorError`].
+    pub async fn pending_factors(&self, sealed: &str) -> Result<Factors, FactorError> {
+        let pending = self.factors()?.open_pending(sealed)?;
+        Ok(self.store.find_factors(&pending.user).await?)
+    }
+
+    /// A second proof: the pending sign-in becomes a session and is spent.
+    ///
+    /// # Errors
+    /// [`FactorError`]; no session was begun then.
+    pub(crate) async fn by_second_factor(
+        &self,
+        sealed: &str,
+        proof: SecondProof<'_>,
+        entry: Entry<'_>,
+    ) -> Result<Issued, FactorError> {
+        let factors = self.factors()?;
+        let pending = factors.open_pending(sealed)?;
+        let user = self.store.find_user(&pending.user).await?.ok_or(FactorError::Expired)?;
+        if user.disabled_at.is_some() {
+            return Err(FactorError::Expired);
+        }
+        let receipt = match self.limits.count_second_factor(&user.id).await? {
+            Counted::Allowed(receipt) => receipt,
+            Counted::Refused(hit) => return Err(self.failed(&user, entry, FactorError::Limited(hit)).await),
+        };
+        match self.check_proof(&user, &pending, proof).await {
+            Ok(()) => self.limits.take_back(receipt).await,
+            Err(FactorError::Wrong) => return Err(self.failed(&user, entry, FactorError::Wrong).await),
+            Err(error) => {
+                // Nothing was compared, so it was no guess.
+                self.limits.take_back(receipt).await;
+                return Err(error);
+            }
+        }
+        let spent = TokenHash::of(&format!("pending sign-in\n{}", pending.id));
+        if !self.store.spend(&spent, pending.began.plus(PENDING_AGE)).await? {
+            return Err(FactorError::Expired);
+        }
+        Ok(self.admit(&user, pending.method, entry).await?)
+    }
+
+    /// The host hears of a wrong second proof as of every failed sign-in.
+    async fn failed(&self, user: &User, entry: Entry<'_>, error: FactorError) -> FactorError {
+        let code = if matches!(error, FactorError::Limited(_)) { "RateLimited" } else { "SecondFactor" };
+        let address = entry.client.address;
+        let method = AuthMethod::Unknown;
+        self.tell(&Event::SignInFailed { email: Some(&user.email), code, address, method }).await;
+        error
+    }
+
+    async fn check_proof(
+        &self,
+        user: &User,
+        pending: &Pending,
+        proof: SecondProof<'_>,
+    ) -> Result<(), FactorError> {
+        match proof {
+            SecondProof::Code(code) => self.check_code(&user.id, code).await,
+            SecondProof::Passkey { answer, challenge } => {
+                let owner = self.check_passkey(answer, challenge, &pending.id).await?;
+                if owner.id == user.id { Ok(()) } else { Err(FactorError::Wrong) }
+            }
+        }
+    }
+
+    /// A time-based code is accepted once and only forward; a recovery code once.
+    async fn check_code(&self, user: &UserId, code: &str) -> Result<(), FactorError> {
+        let found = self.store.find_factors(user).await?;
+        let (factors, code) = (self.factors()?, code.trim());
+        if let Some(record) = found.totp
+            && let Some(secret) = factors.totp.open(user.as_str(), &record.secret)
+            && let Some(step) =
+                TotpKey::from_bytes(&secret).and_then(|key| key.step_of(code, factors.clock.now()))
+        {
+            let fresh = self.store.accept_totp_step(user, step).await?;
+            self.reseal_totp(user, &record.secret, &secret).await?;
+            return if fresh { Ok(()) } else { Err(FactorError::Wrong) };
+        }
+        match recovery::hash(user, code) {
+            Some(hash) if self.store.spend_recovery_code(user, &hash).await? => {
+                self.audit.record(audit::Entry::new(AuditEvent::RecoveryCodeUsed).user(user)).await;
+                Ok(())
+            }
+            _ => Err(FactorError::Wrong),
+        }
+    }
+
+    /// A secret that an older key sealed is sealed by the newest while it is at hand, so that the old key can go.
+    async fn reseal_totp(&self, user: &UserId, sealed: &str, secret: &[u8]) -> Result<(), FactorError> {
+        let totp = &self.factors()?.totp;
+        if !totp.is_current(user.as_str(), sealed) {
+            self.store.reseal_totp(user, sealed, &totp.seal(user.as_str(), secret)?).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts asking for a passkey: what the browser is given, and the sealed challenge. With a pending sign-in it is its
+    /// second proof, else a sign-in of its own.
+    ///
+    /// # Errors
+    /// [`FactorError`].
+    pub fn start_passkey(&self, pending: Option<&str>) -> Result<(serde_json::Value, String), FactorError> {
+        let factors = self.factors()?;
+        let context = match pending {
+            Some(sealed) => factors.open_pending(sealed)?.id,
+            None => String::new(),
+        };
+        let passkeys = factors.passkeys.as_ref().ok_or(FactorError::Wrong)?;
+        let (options, state) = passkeys.start_authentication()?;
+        let challenge = Challenge { state, began: factors.clock.now() };
+        Ok((options, factors.challenges.seal_json(&context, &challenge)?))
+    }
+
+    /// Signs in by a passkey alone.
+    ///
+    /// # Errors
+    /// [`FactorError`]; no session was begun then.
+    pub(crate) async fn by_passkey(
+        &self,
+        answer: &str,
+        challenge: &str,
+        entry: Entry<'_>,
+    ) -> Result<Entered, FactorError> {
+        let receipt = match self.limits.count_passkey(entry.client.address).await? {
+            Counted::Allowed(receipt) => receipt,
+            Counted::Refused(hit) => return Err(FactorError::Limited(hit)),
+        };
+        let user = match self.check_passkey(answer, challenge, "").await {
+            Ok(user) => user,
+            Err(FactorError::Wrong) => {
+                let address = entry.client.address;
+                let method = AuthMethod::Passkey;
+                self.tell(&Event::SignInFailed { email: None, code: "Passkey", address, method }).await;
+                return Err(FactorError::Wrong);
+            }
+            Err(error) => {
+                self.limits.take_back(receipt).await;
+                return Err(error);
+            }
+        };
+        self.limits.take_back(receipt).await;
+        Ok(self.enter(&Identity { user, method: AuthMethod::Passkey }, entry).await?)
+    }
+
+    /// The owner of the passkey that answered a challenge of ours, which is spent by it.
+    async fn check_passkey(&self, answer: &str, sealed: &str, context: &str) -> Result<User, FactorError> {
+        let factors = self.factors()?;
+        let passkeys = factors.passkeys.as_ref().ok_or(FactorError::Wrong)?;
+        let challenge: Challenge = factors.challenges.open_json(context, sealed).ok_or(FactorError::Wrong)?;
+        let now = factors.clock.now();
+        if !(0..CHALLENGE_AGE).contains(&now.since(challenge.began)) {
+            return Err(FactorError::Wrong);
+        }
+        let (id, answer) = Passkeys::identify(answer)?;
+        let (record, user) = self.store.find_passkey(&id).await?.ok_or(FactorError::Wrong)?;
+        let verified = passkeys.verify(&answer, challenge.state, &record)?;
+        let spent = TokenHash::of(&format!("passkey challenge\n{sealed}"));
+        let fresh = self.store.spend(&spent, challenge.began.plus(CHALLENGE_AGE)).await?;
+        if !fresh || user.disabled_at.is_some() {
+            return Err(FactorError::Wrong);
+        }
+        if verified.suspicious {
+            tracing::warn!(user = %user.id, passkey = %record.id.to_hex(), "a passkey's counter went back");
+        }
+        self.note_use(&record, verified.credential.as_deref(), now).await?;
+        Ok(user)
+    }
+
+    async fn note_use(
+        &self,
+        record: &PasskeyRecord,
+        changed: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), FactorError> {
+        let credential = changed.unwrap_or(&record.credential);
+        // A passkey that was removed meanwhile opens nothing any more.
+        let noted = self.store.use_passkey(&record.id, credential, now).await?;
+        if noted { Ok(()) } else { Err(FactorError::Wrong) }
+    }
+
+    pub(super) fn factors(&self) -> Result<&SecondFactors, FactorError> {
+        let missing = || SignInError::Internal("second factors are not set up".to_owned());
+        self.factors.as_deref().ok_or_else(|| missing().into())
+    }
+}
