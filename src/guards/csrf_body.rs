@@ -1,6 +1,6 @@
 //! What the two CSRF-checked bodies share.
 
-use rocket::data::ToByteUnit as _;
+use rocket::data::{ByteUnit, ToByteUnit as _};
 use rocket::http::{ContentType, Status};
 use rocket::{Data, Request};
 
@@ -75,16 +75,16 @@ impl BodyKind {
     }
 }
 
-/// Reads a body within Rocket's configured limit for its kind.
-pub(crate) async fn read_body(
-    request: &Request<'_>,
-    data: Data<'_>,
-    kind: BodyKind,
-) -> Result<String, CsrfError> {
-    let limit = match kind {
+/// Rocket's configured limit for a kind of body.
+pub(crate) fn limit_of(request: &Request<'_>, kind: BodyKind) -> ByteUnit {
+    match kind {
         BodyKind::Form => request.limits().get("form").unwrap_or_else(|| 32.kibibytes()),
         BodyKind::Json => request.limits().get("json").unwrap_or_else(|| 64.kibibytes()),
-    };
+    }
+}
+
+/// Reads a body within a limit.
+pub(crate) async fn read_body(data: Data<'_>, limit: ByteUnit) -> Result<String, CsrfError> {
     // Not UTF-8, or the connection broke off: either way there is nothing well-formed to read.
     let body = data.open(limit).into_string().await.map_err(|_| CsrfError::Malformed)?;
     if body.is_complete() { Ok(body.into_inner()) } else { Err(CsrfError::TooLarge) }

@@ -6,7 +6,7 @@ use rocket::request::local_cache;
 use rocket::{Data, Ignite, Request, Rocket, Sentinel};
 
 use super::Auth;
-use super::csrf_body::{BodyKind, CsrfError, is_same_site, read_body};
+use super::csrf_body::{BodyKind, CsrfError, is_same_site, limit_of, read_body};
 use super::csrf_token::is_vouched;
 
 /// A urlencoded form whose field `csrfToken` is this browser's token, sent by a page of this site. There is no way to
@@ -64,7 +64,7 @@ async fn checked_form<'r, T: FromForm<'r>>(request: &'r Request<'_>, data: Data<
     if BodyKind::of(request)? != BodyKind::Form {
         return Err(CsrfError::ContentType);
     }
-    let body = read_body(request, data, BodyKind::Form).await?;
+    let body = read_body(data, limit_of(request, BodyKind::Form)).await?;
     let fields: Vec<(String, String)> = url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
     let mut tokens = fields.iter().filter(|(name, _)| name == "csrfToken").map(|(_, value)| value);
     let vouched = match (tokens.next(), tokens.next()) {

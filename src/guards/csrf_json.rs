@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Auth;
-use super::csrf_body::{BodyKind, CsrfError, is_same_site, read_body};
+use super::csrf_body::{BodyKind, CsrfError, is_same_site, limit_of, read_body};
 use super::csrf_token::is_vouched;
 
 /// A JSON object whose member `csrfToken`, or a request whose header `X-CSRF-Token`, is this browser's token, sent by a
@@ -49,7 +49,7 @@ async fn checked_json<T: DeserializeOwned>(request: &Request<'_>, data: Data<'_>
     if BodyKind::of(request)? != BodyKind::Json {
         return Err(CsrfError::ContentType);
     }
-    let body = read_body(request, data, BodyKind::Json).await?;
+    let body = read_body(data, limit_of(request, BodyKind::Json)).await?;
     let body: Value = serde_json::from_str(&body).map_err(|_| CsrfError::Malformed)?;
     let in_header = request.headers().get_one("x-csrf-token");
     let token = in_header.or_else(|| body.get("csrfToken").and_then(Value::as_str));

@@ -53,7 +53,7 @@ pub use auth::Auth;
 pub(crate) use client::client_of;
 pub use csrf_body::CsrfError;
 #[cfg(feature = "server")]
-pub(crate) use csrf_body::{BodyKind, is_same_site, read_body};
+pub(crate) use csrf_body::{BodyKind, is_same_site, limit_of, read_body};
 pub use csrf_form::CsrfForm;
 pub use csrf_json::CsrfJson;
 pub use csrf_token::CsrfToken;

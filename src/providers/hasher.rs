@@ -14,6 +14,7 @@ use subtle::ConstantTimeEq as _;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::door::{Door, Turn};
 use super::working_memory::{WorkingMemories, WorkingMemory};
 use crate::config::CredentialsConfig;
 use crate::metrics::{self, Hashing};
@@ -62,6 +63,7 @@ struct Inner {
     argon2: Argon2<'static>,
     params: Params,
     cores: Arc<Semaphore>,
+    door: Door,
     places: Arc<Semaphore>,
     all_places: usize,
     memories: WorkingMemories,
@@ -94,6 +96,7 @@ impl Hasher {
             inner: Arc::new(Inner {
                 argon2,
                 cores: Arc::new(Semaphore::new(cores)),
+                door: Door::new(all_places),
                 places: Arc::new(Semaphore::new(all_places)),
                 all_places,
                 memories: WorkingMemories::new(params.block_count()),
@@ -102,6 +105,20 @@ impl Hasher {
                 decoy,
             }),
         })
+    }
+
+    /// Leave for somebody of this network to have a password hashed or compared, asked for before anything else is done
+    /// for them. It is no promise: the queue may be full all the same.
+    ///
+    /// # Errors
+    /// [`HashError::Busy`] when too many have one, altogether or of this network.
+    pub fn turn(&self, network: &str) -> Result<Turn, HashError> {
+        self.inner.door.enter(network).ok_or_else(|| self.busy())
+    }
+
+    fn busy(&self) -> HashError {
+        metrics::hashing_refused();
+        HashError::Busy { retry_after: 1 + u32::try_from(self.inner.deadline.as_secs()).unwrap_or(0) }
     }
 
     /// The hash of a new password, in PHC string format.
@@ -136,17 +153,13 @@ impl Hasher {
         &self,
         work: impl FnOnce(&mut WorkingMemory) -> T + Send + 'static,
     ) -> Result<T, HashError> {
-        let busy =
-            HashError::Busy { retry_after: 1 + u32::try_from(self.inner.deadline.as_secs()).unwrap_or(0) };
         let Ok(place) = Arc::clone(&self.inner.places).try_acquire_owned() else {
-            metrics::hashing_refused();
-            return Err(busy);
+            return Err(self.busy());
         };
         let waiting = Hashing::waiting();
         let Ok(Ok(core)) = timeout(self.inner.deadline, Arc::clone(&self.inner.cores).acquire_owned()).await
         else {
-            metrics::hashing_refused();
-            return Err(busy);
+            return Err(self.busy());
         };
         drop(waiting);
         let running = Hashing::running();

@@ -4,6 +4,7 @@
 //! it gets, is [`crate::signin`]'s to decide.
 
 mod credentials;
+mod door;
 pub mod hasher;
 pub mod passkeys;
 pub mod passwords;
@@ -17,6 +18,7 @@ use crate::config::SiteUrl;
 use crate::model::{AuthMethod, User};
 
 pub use credentials::{Credentials, CredentialsError};
+pub use door::Turn;
 pub use hasher::Hasher;
 
 /// Somebody who proved who they are.

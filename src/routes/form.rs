@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use rocket::data::{FromData, Outcome};
+use rocket::data::{FromData, Outcome, ToByteUnit as _};
 use rocket::{Data, Request};
 use serde_json::Value;
 
 use super::medium::wants_script_redirect;
-use crate::guards::{Auth, BodyKind, CsrfError, is_same_site, is_vouched, read_body, trail};
+use crate::guards::{Auth, BodyKind, CsrfError, is_same_site, is_vouched, limit_of, read_body, trail};
+
+/// The largest body that our own routes read, in KiB, however much the application allows on its routes: anybody may send
+/// it, and it is held in memory while it is read.
+const MOST: u32 = 64;
 
 /// A body that passed the CSRF check. There is no other way to its fields.
 pub(super) struct CheckedForm {
@@ -66,7 +70,8 @@ async fn check(request: &Request<'_>, data: Data<'_>) -> Result<CheckedForm, For
     let by_header = wants_script_redirect(request);
     let refuse = |reason| FormError { reason, script: by_header };
     let kind = BodyKind::of(request).map_err(refuse)?;
-    let body = read_body(request, data, kind).await.map_err(refuse)?;
+    let limit = limit_of(request, kind).min(MOST.kibibytes());
+    let body = read_body(data, limit).await.map_err(refuse)?;
     let fields = match kind {
         BodyKind::Form => parse_form(&body),
         BodyKind::Json => parse_json(&body),

@@ -181,7 +181,7 @@ fn key(parts: &[&str]) -> TokenHash {
 }
 
 /// What counts as one client: an IPv4 address, or the /64 of an IPv6 address.
-fn network_of(address: Option<IpAddr>) -> String {
+pub(super) fn network_of(address: Option<IpAddr>) -> String {
     match address.map(|address| address.to_canonical()) {
         None => "unknown".to_owned(),
         Some(IpAddr::V4(address)) => address.to_string(),

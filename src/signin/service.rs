@@ -9,7 +9,7 @@ use super::enter::{Entered, Entry};
 use super::errors::SignInError;
 use super::factors::SecondFactors;
 use super::hooks::{Event, Hooks, Trigger};
-use super::limits::{Attempt, Counted, Limits, Receipt};
+use super::limits::{Attempt, Counted, Limits, Receipt, network_of};
 use crate::audit::AuditLog;
 use crate::config::CredentialsConfig;
 use crate::model::{AuthMethod, Email};
@@ -109,11 +109,14 @@ impl SignIn {
         let typed = request.email.trim().to_lowercase();
         let account = email.map_or(typed.as_str(), Email::as_str);
         let attempt = Attempt { account, address: request.client.address };
+        let turn = credentials.hasher().turn(&network_of(attempt.address)).map_err(CredentialsError::from)?;
         let receipt = match self.limits.count_sign_in(attempt).await? {
             Counted::Allowed(receipt) => receipt,
             Counted::Refused(hit) => return Err(SignInError::Limited(hit)),
         };
-        let identity = match credentials.identify(email, &request.password).await {
+        let identified = credentials.identify(email, &request.password).await;
+        drop(turn);
+        let identity = match identified {
             Ok(identity) => identity,
             Err(CredentialsError::Wrong) => return Err(SignInError::Credentials),
             Err(error) => {

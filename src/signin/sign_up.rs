@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use super::errors::{FieldError, SignUpError};
 use super::hooks::Event;
-use super::limits::Counted;
+use super::limits::{Counted, network_of};
 use super::service::SignIn;
 use crate::audit::{AuditEvent, Entry};
 use crate::clock::Timestamp;
@@ -40,6 +40,7 @@ impl SignIn {
     pub async fn sign_up(&self, request: SignUp<'_>, now: Timestamp) -> Result<(), SignUpError> {
         let hasher = self.sign_up_hasher()?;
         let (name, email) = self.check_form(&request)?;
+        let _turn = hasher.turn(&network_of(request.address))?;
         let receipt = match self.limits.count_sign_up(request.address).await? {
             Counted::Allowed(receipt) => receipt,
             Counted::Refused(hit) => {

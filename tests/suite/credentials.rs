@@ -128,7 +128,8 @@ async fn parallel_guesses_do_not_overtake_the_count() {
         statuses.push(status);
     }
     assert_eq!(statuses.iter().filter(|status| **status == 401).count(), 5, "{statuses:?}");
-    assert!(statuses.iter().all(|status| matches!(status, 401 | 429)), "{statuses:?}");
+    // Refused by the count, or at the door: one network has its share of the places.
+    assert!(statuses.iter().all(|status| matches!(status, 401 | 429 | 503)), "{statuses:?}");
 }
 
 #[rocket::async_test]
