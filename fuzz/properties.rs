@@ -114,6 +114,57 @@ impl Site {
         Self { client: Client::untracked(rocket).unwrap(), _folder: folder }
     }
 
+    /// Whatever stands in the headers that say who somebody is: it opens nothing and breaks nothing.
+    pub(crate) fn headers(&self, text: &str) {
+        for (name, value) in [
+            ("Cookie", text.to_owned()),
+            ("Cookie", format!("next-auth.session-token={text}")),
+            ("Cookie", format!("next-auth.session-token.0={text}; next-auth.callback-url={text}")),
+            ("Authorization", text.to_owned()),
+            ("Authorization", format!("Bearer {text}")),
+            ("X-Forwarded-For", text.to_owned()),
+            ("Accept-Language", text.to_owned()),
+            ("Accept", text.to_owned()),
+        ] {
+            for path in ["session", "account", "signin", "csrf"] {
+                let request = self.client.get(format!("/api/auth/{path}"));
+                let response = request.header(Header::new(name, value.clone())).dispatch();
+                let status = response.status().code;
+                assert!(status < 500, "{path}: {status} by {name}: {value:?}");
+                // What is set is ours; no byte of what was sent becomes part of a header.
+                for set in response.headers().get("set-cookie").chain(response.headers().get("location")) {
+                    assert!(
+                        set.bytes().all(|byte| (0x20..0x7f).contains(&byte)),
+                        "{set:?} by {name}: {value:?}"
+                    );
+                }
+                let body = response.into_string().unwrap_or_default();
+                assert!(
+                    path != "account" || !body.contains("currentPassword"),
+                    "an account by {name}: {value:?}"
+                );
+            }
+        }
+    }
+
+    /// Whatever a callback URL is, by query and by form, nobody is sent elsewhere.
+    pub(crate) fn redirect(&self, text: &str) {
+        let (token, cookie) = csrf(&self.client);
+        let encoded = countersign::session::encode_component(text);
+        for (query, body) in [
+            (format!("?callbackUrl={encoded}"), format!("csrfToken={token}")),
+            (String::new(), format!("csrfToken={token}&callbackUrl={encoded}")),
+        ] {
+            let request =
+                self.client.post(format!("/api/auth/signout{query}")).header(ContentType::Form).body(body);
+            let response = request.header(Header::new("Cookie", cookie.clone())).dispatch();
+            let location = response.headers().get_one("location").unwrap_or_default().to_owned();
+            assert_eq!(response.status().code, 302, "{text:?}");
+            let origin = url::Url::parse(&location).unwrap().origin().ascii_serialization();
+            assert_eq!(origin, "http://localhost:8000", "{text:?} led to {location:?}");
+        }
+    }
+
     /// Any body of a form or a JSON document is the client's fault, never ours.
     pub(crate) fn body(&self, bytes: &[u8]) {
         let (token, cookie) = csrf(&self.client);

@@ -1,14 +1,20 @@
 //! The program as people start it: real processes, real sockets.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
+#![expect(clippy::print_stdout, reason = "what is measured is shown with --nocapture")]
 
 mod crash;
+mod framing;
+mod headers;
 mod instances;
+mod limiter;
 mod names;
 mod operations;
 mod outage;
+mod proxy;
 mod service;
 mod sockets;
+mod storm;
 mod tokens;
 mod wire;
 
