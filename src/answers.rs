@@ -50,6 +50,8 @@ pub(crate) fn finish(request: &Request<'_>, response: &mut Response<'_>) {
         return;
     };
     response.set_header(Header::new("X-Request-Id", context_of(request).id.as_str().to_owned()));
+    #[cfg(feature = "server")]
+    auth.route_audit.note(request);
     let noted = Noted::of(request);
     let cookies = noted.outbox.take();
     let sets_cookies = !cookies.is_empty() && response.status().code < 500;

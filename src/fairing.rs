@@ -46,6 +46,13 @@ pub struct Countersign {
     verify_only: bool,
 }
 
+/// What a test puts in the place of the real thing, as managed state.
+#[cfg(feature = "server")]
+pub(crate) struct Replaced {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) store: Arc<dyn Store>,
+}
+
 impl std::fmt::Debug for Countersign {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Countersign").field("clock", &self.clock).finish_non_exhaustive()
@@ -122,12 +129,18 @@ impl Countersign {
                 return Err(rocket);
             }
         };
+        let clock = Arc::clone(&self.clock);
+        #[cfg(feature = "server")]
+        let replaced = rocket.state::<Replaced>();
+        #[cfg(feature = "server")]
+        let clock = replaced.map_or(clock, |replaced| Arc::clone(&replaced.clock));
         #[cfg(feature = "server")]
         if !self.verify_only {
+            let store = replaced.map(|replaced| Arc::clone(&replaced.store)).or_else(|| self.store.clone());
             let parts = server::Parts {
-                clock: Arc::clone(&self.clock),
+                clock,
                 hooks: Arc::clone(&self.hooks),
-                store: self.store.clone(),
+                store,
                 templates: self.templates.clone(),
             };
             return match server::start(config, parts).await {
@@ -138,7 +151,7 @@ impl Countersign {
                 }
             };
         }
-        Ok(rocket.manage(Auth::verifier(config, Arc::clone(&self.clock))))
+        Ok(rocket.manage(Auth::verifier(config, clock)))
     }
 }
 

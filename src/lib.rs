@@ -49,7 +49,7 @@
 //! | reading tokens without Rocket and without a database | [`token`] |
 //! | what is recorded, and how records are verified | [`audit`] |
 //! | a database of your own | [`store`] |
-//! | tests that move the clock | [`clock`] |
+//! | testing your application: sign in as anyone, move the clock, find a missing guard | [`testing`] |
 //!
 //! # Features
 //! | feature | default | what it adds |
@@ -94,6 +94,8 @@ pub mod session;
 pub mod signin;
 #[cfg(feature = "server")]
 pub mod store;
+#[cfg(feature = "server")]
+pub mod testing;
 pub mod token;
 
 #[doc(inline)]

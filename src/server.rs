@@ -155,7 +155,7 @@ pub(crate) async fn start(config: Config, parts: Parts) -> Result<Started, Start
         cookies,
         sessions: Arc::clone(&sessions),
         clock: Arc::clone(&clock),
-        audit: Audit::default(),
+        route_audit: Audit::default(),
         sign_in: Some(sign_in),
         config,
     };

@@ -2,13 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use countersign::signin::{HookError, Hooks, Trigger};
+use countersign::signin::{Decision, HookError, Hooks, SignInAttempt, Trigger};
+use countersign::testing::{START, TestApp, assert_guarded};
 use countersign::token::Claims;
-use countersign::{Countersign, CsrfForm, CsrfToken, OptionalSession, Session};
+use countersign::{Countersign, CsrfForm, CsrfToken, OptionalSession, Policy, Session};
 use rocket::fs::relative;
 use rocket::http::{ContentType, Status};
 use rocket::local::asynchronous::Client;
-use rocket::{FromForm, get, post, routes};
+use rocket::{Build, FromForm, Rocket, get, post, routes};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -20,6 +21,11 @@ struct Plans;
 
 #[rocket::async_trait]
 impl Hooks for Plans {
+    async fn sign_in(&self, attempt: &SignInAttempt<'_>) -> Result<Decision, HookError> {
+        let is_banned = attempt.user.email.as_str().starts_with("banned@");
+        Ok(if is_banned { Decision::Deny } else { Decision::Allow })
+    }
+
     async fn jwt(&self, claims: &mut Claims, trigger: &Trigger<'_>) -> Result<(), HookError> {
         if let Trigger::SignIn { user, .. } = trigger {
             claims
@@ -57,18 +63,24 @@ fn note(session: Session, form: CsrfForm<Note<'_>>) -> String {
     format!("{}: {}", session.email().unwrap_or_default(), form.get().text)
 }
 
-async fn client(folder: &tempfile::TempDir) -> Client {
+/// The application, with the database it has in production.
+fn application(database_url: &str) -> Rocket<Build> {
     let figment = rocket::Config::figment()
         .merge(("log_level", "off"))
         .merge(("template_dir", relative!("tests/nothing-of-its-own")))
         .merge(("auth.secret", "the-embedding-applications-own-secret-0123"))
-        .merge(("auth.database_url", format!("sqlite://{}/own.db", folder.path().display())))
+        .merge(("auth.database_url", database_url))
         .merge(("auth.providers.credentials.argon2.memory_kib", 8192))
         .merge(("auth.providers.credentials.argon2.iterations", 1));
-    let rocket = rocket::custom(figment)
+    rocket::custom(figment)
         .attach(Countersign::fairing().hooks(Plans))
-        .mount("/", routes![dashboard, plan, note_form, note]);
-    Client::tracked(rocket).await.unwrap()
+        .mount("/", Policy::Public.routes(routes![dashboard, note_form]))
+        .mount("/", Policy::Session.routes(routes![plan, note]))
+}
+
+async fn client(folder: &tempfile::TempDir) -> Client {
+    let url = format!("sqlite://{}/own.db", folder.path().display());
+    Client::tracked(application(&url)).await.unwrap()
 }
 
 async fn text(client: &Client, path: &'static str) -> String {
@@ -106,4 +118,55 @@ async fn an_application_signs_people_in_and_guards_its_routes() {
     assert_eq!(noted, (Status::Ok, "ada@paying.example: remember me".to_owned()));
     assert_eq!(post_form(&client, "/api/auth/signout", format!("csrfToken={fresh}")).await.0, Status::Found);
     assert_eq!(text(&client, "/dashboard").await, "Please sign in");
+}
+
+/// The database of production: nobody listens there, so whoever asked it would notice.
+const PRODUCTION: &str = "postgres://production@127.0.0.1:9/users";
+
+/// The kit takes the application as it is, and leaves its database alone.
+#[rocket::async_test]
+async fn the_testing_kit_signs_anyone_in_and_moves_the_clock() {
+    for strategy in ["jwt", "database"] {
+        let start = || TestApp::of(application(PRODUCTION)).set("session.strategy", strategy);
+        let app = start().start().await;
+        assert_guarded(app.client()).await;
+        assert_eq!(app.now(), START);
+        assert_eq!(app.user("ada@paying.example").await, None);
+        let user = app.add_user("ada@paying.example", Some("Ada")).await;
+        let mut ada = app.sign_in("ada@paying.example").await;
+        assert_eq!(app.user("ada@paying.example").await, Some(user), "{strategy}: one account");
+        assert_eq!(ada.get("/dashboard").await.body, "Hello Ada");
+        assert_eq!(ada.get("/plan").await.body, "paid", "{strategy}: the host's hooks were asked");
+        let token = ada.get("/note").await.body;
+        let noted = ada.form("/note", &[("csrfToken", &token), ("text", "remember me")]).await;
+        assert_eq!((noted.status, noted.body.as_str()), (200, "ada@paying.example: remember me"));
+
+        app.advance(29 * 24 * 60 * 60);
+        assert_eq!(ada.get("/plan").await.status, 200);
+        let kept = ada.cookies();
+        let stopped = app.stop().await;
+        let app = start().resume(stopped).start().await;
+        assert_eq!(app.now(), START.plus(29 * 24 * 60 * 60));
+        let mut ada = app.browser().with_cookies(kept.clone());
+        assert_eq!(ada.get("/plan").await.status, 200, "{strategy}: after a restart");
+        assert_eq!(ada.sign_out().await.status, 200);
+        assert_eq!(app.browser().with_cookies(kept).get("/plan").await.status, 401);
+        let mut eve = app.sign_in("eve@example.com").await;
+        assert_eq!(eve.get("/plan").await.body, "free");
+        app.advance(31 * 24 * 60 * 60);
+        assert_eq!(eve.get("/plan").await.status, 401, "{strategy}: a month has passed");
+    }
+}
+
+#[rocket::async_test]
+#[should_panic(expected = "banned@example.com may not sign in")]
+async fn the_testing_kit_asks_the_hooks() {
+    let app = TestApp::start(application(PRODUCTION)).await;
+    app.sign_in("banned@example.com").await;
+}
+
+#[rocket::async_test]
+#[should_panic(expected = "attach `countersign::Countersign::fairing()`")]
+async fn the_testing_kit_wants_the_fairing() {
+    TestApp::start(rocket::custom(rocket::Config::debug_default())).await;
 }

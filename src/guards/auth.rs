@@ -26,7 +26,7 @@ pub struct Auth {
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// What the routes declare.
-    pub(crate) audit: Audit,
+    pub(crate) route_audit: Audit,
     /// Where people may be sent.
     #[cfg(feature = "server")]
     pub redirects: crate::signin::Redirects,
@@ -45,7 +45,7 @@ impl Auth {
             sessions: Arc::new(Sessions::verifier(&config, Arc::clone(&clock), &secrets)),
             secrets,
             clock,
-            audit: Audit::default(),
+            route_audit: Audit::default(),
             #[cfg(feature = "server")]
             redirects: crate::signin::Redirects::new(&config.url.origin, &config.allowed_origins),
             #[cfg(feature = "server")]
@@ -58,7 +58,7 @@ impl Auth {
     /// declare what they have to. Rocket asks when all fairings have mounted what they mount.
     pub(super) fn refuses(rocket: &Rocket<Ignite>, guard: &str) -> bool {
         if let Some(auth) = rocket.state::<Self>() {
-            return auth.audit.refuses(rocket, &auth.config);
+            return auth.route_audit.refuses(rocket, &auth.config);
         }
         tracing::error!("a handler asks for `{guard}`, but the fairing is not attached");
         rocket::error!(

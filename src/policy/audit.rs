@@ -1,7 +1,11 @@
 //! The check at launch: what is mounted, and does everything say who may ask?
 
 use std::sync::OnceLock;
+#[cfg(feature = "server")]
+use std::sync::{Mutex, PoisonError};
 
+#[cfg(feature = "server")]
+use rocket::Request;
 use rocket::{Ignite, Rocket, Route};
 
 use super::{Policy, handler_name};
@@ -11,6 +15,29 @@ use crate::config::{Config, RouteAudit};
 #[derive(Debug, Default)]
 pub(crate) struct Audit {
     refused: OnceLock<bool>,
+    /// The route that answered last; kept only while a test watches.
+    #[cfg(feature = "server")]
+    last: OnceLock<Mutex<Option<Route>>>,
+}
+
+#[cfg(feature = "server")]
+impl Audit {
+    /// Keeps in mind, from now on, which route answers.
+    pub(crate) fn watch(&self) {
+        self.last.get_or_init(Mutex::default);
+    }
+
+    /// At the end of every request.
+    pub(crate) fn note(&self, request: &Request<'_>) {
+        if let Some(last) = self.last.get() {
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = request.route().cloned();
+        }
+    }
+
+    /// The route that answered last, when it is watched: of several that were tried, the last one.
+    pub(crate) fn last_route(&self) -> Option<Route> {
+        self.last.get()?.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl Audit {

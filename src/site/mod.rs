@@ -5,6 +5,8 @@
 mod api;
 mod pages;
 pub(crate) mod templates;
+#[cfg(test)]
+mod tests;
 
 use std::io::Write as _;
 

@@ -1,7 +1,7 @@
 //! The account page: name, password, sessions.
 
 use crate::app::{App, STRATEGIES};
-use crate::browser::{Answer, Browser, PASSWORD};
+use crate::browser::{Answer, Browser, PASSWORD, Steps as _};
 
 async fn post(browser: &mut Browser<'_>, action: &str, fields: &[(&str, &str)]) -> Answer {
     let token = browser.csrf().await;

@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use countersign::clock::{ManualClock, Timestamp};
-use countersign::model::{Email, User};
+use countersign::clock::ManualClock;
+use countersign::model::User;
 use countersign::store::{self, Database, OpenOptions, Store};
+pub(crate) use countersign::testing::START;
+use countersign::testing::TestApp;
 use countersign::{Countersign, Policy, SecurityHeaders};
 use rocket::figment::Figment;
 use rocket::figment::providers::{Format as _, Toml};
@@ -16,9 +18,6 @@ use tempfile::TempDir;
 use crate::browser::Browser;
 use crate::faults::FaultyStore;
 
-/// When every test begins.
-pub(crate) const START: Timestamp = Timestamp(1_800_000_000);
-
 /// A secret nobody uses elsewhere.
 pub(crate) const SECRET: &str = "suite-secret-0123456789-abcdefghijklmnopqrstuvwxyz";
 
@@ -27,7 +26,7 @@ pub(crate) const STRATEGIES: [&str; 2] = ["jwt", "database"];
 
 /// A running application.
 pub(crate) struct App {
-    pub(crate) client: Client,
+    kit: TestApp,
     pub(crate) clock: ManualClock,
     pub(crate) store: Arc<FaultyStore>,
     pub(crate) folder: TempDir,
@@ -81,15 +80,16 @@ impl Setup {
     /// Starts it on the database in `folder`.
     pub(crate) async fn start_in(self, folder: TempDir, clock: ManualClock) -> App {
         let store = Arc::new(FaultyStore::new(open(folder.path()).await));
-        let fairing = Countersign::fairing().clock(clock.clone()).store(Arc::clone(&store) as Arc<dyn Store>);
         let rocket = rocket::custom(figment(&self.strategy, &self.toml, folder.path()))
-            .attach((self.fairing)(fairing))
+            .attach((self.fairing)(Countersign::fairing()))
             .attach(SecurityHeaders)
             .mount("/", Policy::Session.routes(rocket::routes![me, page]))
             .mount("/", Policy::Token.routes(rocket::routes![claims]))
             .mount("/", Policy::Public.routes(rocket::routes![maybe]));
-        let client = Client::untracked((self.build)(rocket)).await.unwrap();
-        App { client, clock, store, folder }
+        let kit = TestApp::of((self.build)(rocket))
+            .clock(clock.clone())
+            .store(Arc::clone(&store) as Arc<dyn Store>);
+        App { kit: kit.start().await, clock, store, folder }
     }
 }
 
@@ -123,27 +123,30 @@ impl App {
         Setup::new(strategy).start().await
     }
 
+    /// Rocket's client.
+    pub(crate) fn client(&self) -> &Client {
+        self.kit.client()
+    }
+
     /// A browser without cookies.
     pub(crate) fn browser(&self) -> Browser<'_> {
-        Browser::new(&self.client)
+        self.kit.browser()
     }
 
     /// Stops the application and starts it again on the same database.
     pub(crate) async fn restart(self, setup: Setup) -> Self {
-        let Self { client, clock, store, folder } = self;
-        drop(client);
+        let Self { kit, clock, store, folder } = self;
+        drop(kit);
         store.close().await;
         setup.start_in(folder, clock).await
     }
 
     /// The user of an address.
     pub(crate) async fn user(&self, email: &str) -> Option<User> {
-        let email = Email::parse(email).unwrap();
-        self.store.find_user_by_email(&email).await.unwrap().map(|found| found.user)
+        self.kit.user(email).await
     }
 }
 
-use countersign::store::Users as _;
 use countersign::{OptionalSession, Session, Token};
 
 #[rocket::get("/me")]

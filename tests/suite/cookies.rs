@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::io::Read as _;
 
 use crate::app::{App, Setup};
-use crate::browser::{Browser, PASSWORD};
+use crate::browser::{Browser, PASSWORD, Steps as _};
 use crate::data;
 
 /// What the placeholders of the corpus stand for.
@@ -112,7 +112,7 @@ fn inflate(bytes: &[u8]) -> Vec<u8> {
 
 /// Who these header lines are to the guarded route.
 async fn who(app: &App, lines: &[String]) -> (u16, String) {
-    let mut request = app.client.get("/me");
+    let mut request = app.client().get("/me");
     for line in lines {
         request.add_header(Header::new("Cookie", line.clone()));
     }
@@ -178,7 +178,7 @@ async fn csrf_cookies_of_the_corpus_do_not_override() {
         for (token, may_pass) in
             [("a".repeat(64), false), (values.csrf_token.clone(), expected == "real_only")]
         {
-            let mut request = app.client.post("/api/auth/signout");
+            let mut request = app.client().post("/api/auth/signout");
             for line in &lines {
                 request.add_header(Header::new("Cookie", line.clone()));
             }

@@ -4,7 +4,7 @@ use countersign::model::Email;
 use countersign::store::Users as _;
 
 use crate::app::{App, STRATEGIES, Setup};
-use crate::browser::PASSWORD;
+use crate::browser::{PASSWORD, Steps as _};
 
 #[rocket::async_test]
 async fn unknown_and_wrong_look_the_same() {

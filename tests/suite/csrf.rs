@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sqlx::SqlitePool;
 
 use crate::app::{App, STRATEGIES, Setup};
-use crate::browser::{Answer, Browser, PASSWORD};
+use crate::browser::{Answer, Browser, PASSWORD, Steps as _};
 
 /// Routes that answer everybody: what they do is no effect. Each says why.
 const HARMLESS: [(&str, &str); 1] = [("/api/auth/_log", "a cut text is logged at debug level")];
@@ -110,7 +110,7 @@ impl<'a> World<'a> {
                       AND name NOT LIKE 'audit%' ORDER BY name";
         let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&self.pool).await.unwrap();
         assert!(tables.iter().any(|table| table == "users"), "{tables:?}");
-        let effects = self.app.client.rocket().state::<Effects>().unwrap();
+        let effects = self.app.client().rocket().state::<Effects>().unwrap();
         let mut state = format!("{} effects\n", effects.0.load(Ordering::SeqCst));
         for table in tables {
             let columns: Vec<String> = sqlx::query_scalar("SELECT name FROM pragma_table_info($1)")
@@ -141,7 +141,7 @@ async fn targets(app: &App) -> Vec<Target> {
     let mut values: Vec<String> = providers.as_object().unwrap().keys().cloned().collect();
     values.push("placeholder".to_owned());
     let mut targets = Vec::new();
-    for route in app.client.rocket().routes() {
+    for route in app.client().rocket().routes() {
         if matches!(route.method, Method::Get | Method::Head | Method::Options | Method::Trace) {
             continue;
         }
@@ -379,7 +379,7 @@ async fn what_this_site_sends_gets_past_the_check_everywhere() {
         }
     }
     assert!(refused.is_empty(), "refused although right: {refused:#?}");
-    let effects = app.client.rocket().state::<Effects>().unwrap().0.load(Ordering::SeqCst);
+    let effects = app.client().rocket().state::<Effects>().unwrap().0.load(Ordering::SeqCst);
     // Two values for each parameter of three routes, and two routes without.
     assert_eq!(effects, 8, "every route of the host worked");
 }
@@ -416,7 +416,7 @@ async fn safe_methods_change_nothing() {
             .finish();
         let before = world.state().await;
         let mut driven = 0;
-        for route in app.client.rocket().routes().filter(|route| route.method == Method::Get) {
+        for route in app.client().rocket().routes().filter(|route| route.method == Method::Get) {
             let path = route.uri.path();
             let filled: Vec<&str> = path
                 .split('/')

@@ -6,7 +6,7 @@ use scraper::{Html, Selector};
 use totp_rs::{Builder, Secret, Totp};
 
 use crate::app::{App, START, STRATEGIES};
-use crate::browser::{Answer, Browser, PASSWORD};
+use crate::browser::{Answer, Browser, PASSWORD, Steps as _};
 use crate::soft_passkey::SoftPasskey;
 
 const ORIGIN: &str = "http://localhost:8000";

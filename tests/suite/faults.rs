@@ -17,6 +17,7 @@ use rocket::async_trait;
 use rocket::http::{ContentType, Method};
 
 use crate::app::{App, STRATEGIES};
+use crate::browser::Steps as _;
 
 /// Wraps a store.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use rocket::{FromForm, Request, catch, catchers, get, post, routes};
 use serde_json::json;
 
 use crate::app::{App, START, STRATEGIES, Setup};
-use crate::browser::Browser;
+use crate::browser::{Browser, Steps as _};
 
 #[derive(FromForm, Deserialize)]
 #[serde(crate = "rocket::serde")]

@@ -10,7 +10,7 @@ use rocket::serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::app::{STRATEGIES, Setup};
-use crate::browser::PASSWORD;
+use crate::browser::{PASSWORD, Steps as _};
 
 #[derive(Clone, Default)]
 struct Own {

@@ -10,6 +10,7 @@ mod credentials;
 mod csrf;
 mod factors;
 mod faults;
+mod guard_check;
 mod guards;
 mod hooks;
 mod names;

@@ -5,7 +5,7 @@ use scraper::{Html, Selector};
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::browser::{Browser, PASSWORD};
+use crate::browser::{Browser, PASSWORD, Steps as _};
 use crate::data;
 
 fn entries(kind: &str) -> Vec<Value> {

@@ -3,7 +3,7 @@
 use scraper::{Html, Selector};
 
 use crate::app::{App, Setup};
-use crate::browser::Answer;
+use crate::browser::{Answer, Steps as _};
 
 const PAGES: [&str; 6] =
     ["signin", "signup", "signout", "error", "verify-request", "error?error=AccessDenied"];

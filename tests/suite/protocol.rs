@@ -12,7 +12,7 @@ use rocket::http::{ContentType, Method};
 use serde_json::{Map, Value, json};
 
 use crate::app::{App, STRATEGIES, Setup};
-use crate::browser::{Answer, Browser, PASSWORD};
+use crate::browser::{Answer, Browser, PASSWORD, Steps as _};
 use crate::{data, document};
 
 /// Why an exchange is answered otherwise: the beginning of its label, and the reason.
@@ -379,7 +379,7 @@ async fn every_unsafe_route_needs_the_token() {
     let app = App::new("jwt").await;
     let ada = app.browser().enter("ada@example.com").await;
     let mut driven = 0;
-    for route in app.client.rocket().routes() {
+    for route in app.client().rocket().routes() {
         let path = route.uri.path();
         let safe = matches!(route.method, Method::Get | Method::Head | Method::Options);
         // Unknown actions do nothing; `_log` takes what anybody sends and only logs it.

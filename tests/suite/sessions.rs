@@ -3,7 +3,7 @@
 use countersign::store::{Sessions as _, Users as _};
 
 use crate::app::{App, STRATEGIES, Setup};
-use crate::browser::PASSWORD;
+use crate::browser::{PASSWORD, Steps as _};
 
 const DAY: i64 = 24 * 60 * 60;
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::app::{App, Setup};
-use crate::browser::PASSWORD;
+use crate::browser::{PASSWORD, Steps as _};
 
 #[rocket::async_test]
 async fn a_taken_address_answers_as_a_free_one() {

@@ -5,7 +5,7 @@ use countersign::store::{Sessions as _, Users as _};
 use rocket::tokio::time::sleep;
 
 use crate::app::{App, STRATEGIES, Setup};
-use crate::browser::Browser;
+use crate::browser::{Browser, Steps as _};
 
 const HOUR: i64 = 60 * 60;
 
