@@ -102,6 +102,9 @@ pub mod token;
 pub use answers::SecurityHeaders;
 #[doc(inline)]
 pub use fairing::Countersign;
+#[cfg(feature = "server")]
+#[doc(inline)]
+pub use guards::{Admin, Role, RoleName, Scope, ScopeName};
 #[doc(inline)]
 pub use guards::{CsrfForm, CsrfJson, CsrfToken, OptionalSession, OptionalToken, Session, Token};
 #[doc(inline)]

@@ -344,6 +344,9 @@ pub async fn clean_once(store: &dyn Store, before: Timestamp) -> Result<(), stor
     while store.delete_ended_attempts(before, CLEAN_BATCH).await? == u64::from(CLEAN_BATCH) {
         tokio::task::yield_now().await;
     }
+    while store.delete_expired_access_tokens(before, CLEAN_BATCH).await? == u64::from(CLEAN_BATCH) {
+        tokio::task::yield_now().await;
+    }
     while store.delete_spent(before, CLEAN_BATCH).await? == u64::from(CLEAN_BATCH) {
         tokio::task::yield_now().await;
     }

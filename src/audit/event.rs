@@ -28,6 +28,14 @@ pub enum AuditEvent {
     SecondFactorChanged,
     /// A recovery code was used up in a sign-in.
     RecoveryCodeUsed,
+    /// Somebody was given a role.
+    RoleGranted,
+    /// A role was taken from somebody.
+    RoleTaken,
+    /// Somebody made a personal access token.
+    AccessTokenMade,
+    /// Somebody revoked a personal access token.
+    AccessTokenRevoked,
     /// An administrator added a user.
     UserAdded,
     /// A user was disabled, and every session of theirs ended.
@@ -70,6 +78,10 @@ impl AuditEvent {
             Self::NameChanged => "profile.name_changed",
             Self::SecondFactorChanged => "second_factor.changed",
             Self::RecoveryCodeUsed => "second_factor.recovery_code_used",
+            Self::RoleGranted => "role.granted",
+            Self::RoleTaken => "role.taken",
+            Self::AccessTokenMade => "access_token.made",
+            Self::AccessTokenRevoked => "access_token.revoked",
             Self::UserAdded => "user.added",
             Self::UserDisabled => "user.disabled",
             Self::UserEnabled => "user.enabled",

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use countersign::audit::{AuditEvent, AuditLog, Entry};
 use countersign::clock::{Clock as _, SystemClock};
 use countersign::config::Config;
-use countersign::model::{DisplayName, Email, NewUser, User, UserId};
+use countersign::model::{DisplayName, Email, NewUser, Permission, User, UserId};
 use countersign::providers::{Hasher, passwords};
 use countersign::secret::Password;
 use countersign::server::open_store;
@@ -41,6 +41,33 @@ pub(crate) enum UserCommand {
         /// The e-mail address.
         email: String,
     },
+    /// Give, take or list roles. The first administrator is made by `user role grant ADDRESS admin`.
+    #[command(subcommand)]
+    Role(RoleCommand),
+}
+
+/// What to do with roles.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RoleCommand {
+    /// Give a role.
+    Grant {
+        /// The e-mail address.
+        email: String,
+        /// The role's name.
+        role: String,
+    },
+    /// Take a role.
+    Take {
+        /// The e-mail address.
+        email: String,
+        /// The role's name.
+        role: String,
+    },
+    /// List somebody's roles.
+    List {
+        /// The e-mail address.
+        email: String,
+    },
 }
 
 /// Runs a command on users.
@@ -53,6 +80,7 @@ pub(super) async fn run(command: UserCommand) -> Result<(), String> {
         UserCommand::List => list(&*store).await,
         UserCommand::Disable { email } => disable(&config, &store, &email).await,
         UserCommand::Enable { email } => enable(&config, &store, &email).await,
+        UserCommand::Role(command) => roles(&config, &store, command).await,
     };
     store.close().await;
     outcome
@@ -133,6 +161,34 @@ async fn enable(config: &Config, store: &Arc<dyn Store>, email: &str) -> Result<
 async fn record(config: &Config, store: &Arc<dyn Store>, event: AuditEvent, user: &UserId) {
     let audit = AuditLog::new(Arc::clone(store), Arc::new(SystemClock), &config.audit_log);
     audit.record(Entry::new(event).user(user).detail("by", "command_line")).await;
+}
+
+async fn roles(config: &Config, store: &Arc<dyn Store>, command: RoleCommand) -> Result<(), String> {
+    let role = |name: &str| Permission::parse(name).map_err(|error| format!("{name:?}: {error}"));
+    match command {
+        RoleCommand::Grant { email, role: name } => {
+            let (user, role) = (find(store, &email).await?, role(&name)?);
+            let granted = store.grant_role(&user.id, &role, SystemClock.now()).await;
+            if granted.map_err(|error| error.to_string())? {
+                record(config, store, AuditEvent::RoleGranted, &user.id).await;
+            }
+            say(&format!("{} has the role {role}.", user.email));
+        }
+        RoleCommand::Take { email, role: name } => {
+            let (user, role) = (find(store, &email).await?, role(&name)?);
+            if store.take_role(&user.id, &role).await.map_err(|error| error.to_string())? {
+                record(config, store, AuditEvent::RoleTaken, &user.id).await;
+            }
+            say(&format!("{} does not have the role {role}.", user.email));
+        }
+        RoleCommand::List { email } => {
+            let user = find(store, &email).await?;
+            for role in store.roles_of(&user.id).await.map_err(|error| error.to_string())? {
+                say(role.as_str());
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn find(store: &Arc<dyn Store>, email: &str) -> Result<User, String> {

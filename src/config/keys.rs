@@ -134,6 +134,12 @@ pub const KEYS: &[Key] = &[
     key("providers.credentials.argon2.iterations", "1 to 100", "2", "Argon2id's passes."),
     key("providers.credentials.argon2.parallelism", "1 to 16", "1", "Argon2id's lanes."),
     key(
+        "access_tokens.scopes",
+        "list of names",
+        "[\"read\", \"write\"]",
+        "What personal access tokens may allow; the guard `Scope` asks for one of them.",
+    ),
+    key(
         "totp.enabled",
         "true or false",
         "true",

@@ -11,7 +11,7 @@ use super::{
     AuditLogConfig, Config, ConfigErrors, CredentialsConfig, EmptySession, JwtConfig, LimitsConfig, Network,
     PagesConfig, RouteAudit, SessionConfig, SiteUrl, secrets, url,
 };
-use crate::model::Strategy;
+use crate::model::{Permission, Strategy};
 use crate::token::Format;
 
 /// Variables of the program and its tests that are no configuration.
@@ -54,6 +54,14 @@ impl Config {
             reader.list("trusted_proxies", "an address or a network like \"10.0.0.0/8\"", Network::parse);
         let audit = reader.choice("audit", &AUDITS).unwrap_or_default();
         let site_name = reader.text("site_name").unwrap_or_else(|| "Countersign".to_owned());
+        let scopes = match reader.value("access_tokens.scopes") {
+            None => ["read", "write"].iter().filter_map(|name| Permission::parse(name).ok()).collect(),
+            Some(_) => {
+                reader.list("access_tokens.scopes", "the name of a scope like \"notes:read\"", |text| {
+                    Permission::parse(text).ok()
+                })
+            }
+        };
         let totp = reader.switch("totp.enabled", true);
         let passkeys = reader.switch("passkeys.enabled", true);
         let config = url.zip(secrets).map(|(url, secrets)| Self {
@@ -73,6 +81,7 @@ impl Config {
             template_dir: template_dir(&figment),
             audit,
             site_name,
+            scopes,
             totp,
             passkeys,
         });

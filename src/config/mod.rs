@@ -24,7 +24,7 @@ pub use errors::{ConfigError, ConfigErrors};
 pub use keys::{KEYS, Key, markdown};
 pub use network::Network;
 
-use crate::model::Strategy;
+use crate::model::{Permission, Strategy};
 use crate::secret::SecretRing;
 use crate::token::Format;
 
@@ -63,6 +63,8 @@ pub struct Config {
     pub audit: RouteAudit,
     /// `site_name`: shown on pages and in titles.
     pub site_name: String,
+    /// `access_tokens.scopes`: what personal access tokens may allow. _Default: `["read", "write"]`._
+    pub scopes: Vec<Permission>,
     /// `totp.enabled`: whether people may switch time-based codes on. _Default: true._
     pub totp: bool,
     /// `passkeys.enabled`: whether people may add passkeys and sign in by them. _Default: true._

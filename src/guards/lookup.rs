@@ -118,7 +118,7 @@ pub(crate) fn jar_cookie<'r>(request: &'r Request<'_>, name: &str) -> Found<'r> 
 }
 
 /// `Authorization`, when there is exactly one.
-fn authorization<'r>(request: &'r Request<'_>) -> Presented<'r> {
+pub(super) fn authorization<'r>(request: &'r Request<'_>) -> Presented<'r> {
     let mut headers = request.headers().get("authorization");
     match (headers.next(), headers.next()) {
         (None, _) => Presented::None,

@@ -6,6 +6,8 @@
 //! | [`OptionalSession`] | who is signed in, if anybody | none | error 503 |
 //! | [`Token`] | the token's claims | forward with 401 | error 503 |
 //! | [`OptionalToken`] | the token's claims, if any | none | error 503 |
+//! | [`Role`] | who is signed in and has a role | forward with 401; without the role, error 403 | error 503 |
+//! | [`Scope`] | whose personal access token it is | forward with 401; without the scope, error 403 | error 503 |
 //! | [`CsrfForm`], [`CsrfJson`] | a body whose CSRF token was checked | | |
 //! | [`CsrfToken`] | the token a form must repeat | | |
 //! | [`&RequestId`](crate::RequestId) | the request's name | | |
@@ -43,6 +45,10 @@ mod noted;
 mod optional_session;
 mod outbox;
 mod request;
+#[cfg(feature = "server")]
+mod role;
+#[cfg(feature = "server")]
+mod scope;
 mod session;
 mod token;
 #[cfg(feature = "server")]
@@ -66,5 +72,9 @@ pub(crate) use noted::Noted;
 pub use optional_session::OptionalSession;
 pub(crate) use outbox::Outbox;
 pub(crate) use request::context_of;
+#[cfg(feature = "server")]
+pub use role::{Admin, Role, RoleError, RoleName};
+#[cfg(feature = "server")]
+pub use scope::{Scope, ScopeError, ScopeName};
 pub use session::Session;
 pub use token::{OptionalToken, Token};

@@ -3,6 +3,7 @@
 //! No SQL and no Rocket here. A value of one of these types was checked when it was made: an [`Email`] is one
 //! deliverable address in canonical form, a [`DisplayName`] is text that fits. Parse, don't validate.
 
+mod access_token;
 mod audit_record;
 mod email;
 mod factors;
@@ -11,6 +12,7 @@ mod request_id;
 mod session_record;
 mod user;
 
+pub use access_token::{AccessTokenRecord, Permission, PermissionError};
 pub use audit_record::{AuditEntry, AuditRecord, ChainHash, ChainMark};
 pub use email::{Email, EmailError};
 pub use factors::{Factors, PasskeyRecord, TotpRecord};

@@ -13,13 +13,18 @@
 //! | `GET, POST factor`, `POST factor/options` | `factor.rs` |
 //! | `POST passkey/options`, `POST callback/passkey` | `passkey.rs` |
 //! | `GET account/security` and the forms on it | `security.rs` |
+//! | `GET account/tokens` and the forms on it | `access_tokens.rs` |
+//! | `GET admin`, `GET, POST admin/users/<id>`, `GET admin/log` | `admin.rs`, `admin_log.rs` |
 //! | `POST language` | `language.rs` |
 //! | `GET assets/<name>` | `assets.rs` |
 //!
 //! Every unsafe route takes a `CheckedForm`: no CSRF token, no form. `failure.rs` is the only place where an error becomes
 //! a status.
 
+mod access_tokens;
 mod account;
+mod admin;
+mod admin_log;
 mod answer;
 mod assets;
 mod callback;
@@ -46,11 +51,16 @@ mod welcome;
 use rocket::{Catcher, Route, routes};
 
 use crate::policy::Policy;
+use crate::signin::ADMIN;
 
 /// All routes, to be mounted at the base path.
 #[must_use]
 pub(crate) fn routes() -> Vec<Route> {
+    let admins = routes![admin::people, admin::person, admin::act, admin_log::page];
     let account = routes![
+        access_tokens::page,
+        access_tokens::make,
+        access_tokens::revoke,
         account::page,
         account::change_name,
         account::change_password,
@@ -93,6 +103,7 @@ pub(crate) fn routes() -> Vec<Route> {
         small::log,
     ];
     let routes = [
+        Policy::Role(ADMIN).routes(admins),
         Policy::Session.routes(account),
         Policy::Public.routes(anybodys),
         Policy::Public.routes(unknown::routes()),

@@ -353,6 +353,11 @@ impl Sessions {
         authenticated_at.plus(longest).max(self.clock.now().plus(self.ages.max_age))
     }
 
+    /// This moment.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// How long a revocation of any session that exists now must last.
     pub(crate) fn revoke_until(&self) -> Timestamp {
         self.last_moment(self.clock.now())

@@ -6,7 +6,7 @@
 use super::errors::SignInError;
 use super::hooks::{Decision, Event, SignInAttempt, Trigger};
 use super::service::{Client, SignIn};
-use crate::model::{AuthMethod, User};
+use crate::model::{AuthMethod, Permission, User};
 use crate::providers::Identity;
 use crate::session::{Device, Grant, Issued, SessionData};
 use crate::token::Claims;
@@ -59,6 +59,10 @@ impl SignIn {
         entry: Entry<'_>,
     ) -> Result<Issued, SignInError> {
         let mut claims = Claims::default();
+        let roles = self.store.roles_of(&user.id).await?;
+        if !roles.is_empty() {
+            claims.set("roles", roles.iter().map(Permission::as_str).collect::<Vec<_>>());
+        }
         let trigger = Trigger::SignIn { user, method };
         self.hooks.jwt(&mut claims, &trigger).await.map_err(SignInError::Hook)?;
         let device = Device {

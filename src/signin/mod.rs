@@ -4,6 +4,7 @@
 //! the host's claims collected, and only then is a session issued. A failure at any step leaves no session and says
 //! why by type ([`SignInError`]); one file of the routes turns that into HTTP.
 
+mod access_tokens;
 mod account;
 mod enter;
 mod errors;
@@ -12,10 +13,12 @@ mod factors;
 pub mod hooks;
 pub mod limits;
 mod redirect;
+mod roles;
 mod service;
 mod sign_up;
 mod trail;
 
+pub use access_tokens::{MARK, MOST_DAYS, NewToken, NewTokenError};
 pub use account::{Account, AccountError, PasswordChange};
 pub use enter::Entered;
 pub(crate) use enter::Entry;
@@ -25,5 +28,6 @@ pub use factors::{CHALLENGE_AGE, FactorError, PENDING_AGE, SecondFactors, Second
 pub use hooks::{Decision, Event, HookError, Hooks, NoHooks, SignInAttempt, Trigger};
 pub use limits::{LimitHit, Limits};
 pub use redirect::Redirects;
+pub use roles::{ADMIN, AdminAct, AdminError, Person};
 pub use service::{Client, PasswordSignIn, SignIn};
 pub use sign_up::SignUp;

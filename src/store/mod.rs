@@ -15,6 +15,7 @@
 //! `sqlite/` and `postgres/`: the same methods in the same order but for types, so that their `diff` is the review. A checked query macro can see only one database per package, and a common
 //! denominator would cost the native types. One contract suite runs over both, and a test prepares every statement.
 
+mod access_tokens;
 mod attempts;
 mod audit;
 mod errors;
@@ -22,6 +23,7 @@ mod factors;
 mod file;
 mod postgres;
 mod revocations;
+mod roles;
 mod rows;
 mod sessions;
 mod sql;
@@ -32,11 +34,13 @@ use std::sync::Arc;
 
 use rocket::async_trait;
 
+pub use access_tokens::AccessTokens;
 pub use attempts::{AttemptCount, Attempts};
 pub use audit::{Audit, AuditEnds, AuditFilter};
 pub use factors::{Ends, FactorStore, PasskeyAdded};
 pub use postgres::PostgresStore;
 pub use revocations::Revocations;
+pub use roles::Roles;
 pub use sessions::{Inserted, Replaced, Sessions};
 pub use sqlite::SqliteStore;
 pub use users::{Created, UserWithPassword, Users};
@@ -58,7 +62,9 @@ pub enum Error {
 
 /// Everything Countersign keeps.
 #[async_trait]
-pub trait Store: Users + Sessions + Revocations + Attempts + Audit + FactorStore + std::fmt::Debug {
+pub trait Store:
+    Users + Sessions + Revocations + Attempts + Audit + FactorStore + Roles + AccessTokens + std::fmt::Debug
+{
     /// Brings the schema up to this version.
     ///
     /// # Errors

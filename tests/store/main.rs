@@ -6,6 +6,7 @@ mod attempts;
 mod audit;
 mod factors;
 mod people;
+mod roles;
 mod schema;
 mod sessions;
 

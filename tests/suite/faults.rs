@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use countersign::clock::Timestamp;
 use countersign::model::{
-    AuditEntry, AuditRecord, DisplayName, Email, Factors, NewUser, PasskeyRecord, Revocation, SessionRecord,
-    Subject, TotpRecord, User, UserId,
+    AccessTokenRecord, AuditEntry, AuditRecord, DisplayName, Email, Factors, NewUser, PasskeyRecord,
+    Permission, Revocation, SessionRecord, Subject, TotpRecord, User, UserId,
 };
 use countersign::secret::TokenHash;
 use countersign::store::{
-    AttemptCount, Attempts, Audit, AuditEnds, AuditFilter, Created, Ends, Error, FactorStore, Inserted,
-    PasskeyAdded, Replaced, Revocations, Sessions, Store, UserWithPassword, Users,
+    AccessTokens, AttemptCount, Attempts, Audit, AuditEnds, AuditFilter, Created, Ends, Error, FactorStore,
+    Inserted, PasskeyAdded, Replaced, Revocations, Roles, Sessions, Store, UserWithPassword, Users,
 };
 use rocket::async_trait;
 use rocket::http::{ContentType, Method};
@@ -125,6 +125,20 @@ delegate! {
         fn remove_factors(user: &UserId, ends: Ends<'_>) -> ();
         fn spend(key: &TokenHash, expires_at: Timestamp) -> bool;
         fn delete_spent(before: Timestamp, limit: u32) -> u64;
+    }
+    Roles {
+        fn grant_role(user: &UserId, role: &Permission, now: Timestamp) -> bool;
+        fn take_role(user: &UserId, role: &Permission) -> bool;
+        fn roles_of(user: &UserId) -> Vec<Permission>;
+        fn search_users(beginning: &str, after: Option<&Email>, limit: u32) -> Vec<User>;
+    }
+    AccessTokens {
+        fn insert_access_token(token: &AccessTokenRecord, most: u32) -> bool;
+        fn find_access_token(id: &TokenHash) -> Option<(AccessTokenRecord, User)>;
+        fn list_access_tokens(user: &UserId) -> Vec<AccessTokenRecord>;
+        fn use_access_token(id: &TokenHash, now: Timestamp) -> ();
+        fn delete_access_token(user: &UserId, id: &TokenHash) -> bool;
+        fn delete_expired_access_tokens(before: Timestamp, limit: u32) -> u64;
     }
 }
 

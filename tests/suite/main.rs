@@ -17,6 +17,7 @@ mod names;
 mod pages;
 mod protocol;
 mod redirects;
+mod roles;
 mod route_audit;
 mod sessions;
 mod sign_up;

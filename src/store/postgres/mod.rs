@@ -8,11 +8,13 @@
 //! answer within a fraction of the time-out when it is taken from the pool and when it comes back; one that does not is
 //! dropped, and the pool is whole again as soon as the server is.
 
+mod access_tokens;
 mod attempts;
 mod audit;
 mod factors;
 mod listener;
 mod revocations;
+mod roles;
 mod sessions;
 mod users;
 
@@ -139,9 +141,12 @@ impl Store for PostgresStore {
 
     async fn prepare_all(&self) -> Result<(), Error> {
         use sqlx::{Executor as _, SqlSafeStr as _};
-        for statement in
-            sql::all().chain([sessions::INSERT_SESSION, revocations::NEXT_SEQUENCE, revocations::REVOKE])
-        {
+        for statement in sql::all().chain([
+            sql::roles::SEARCH_USERS_BY_BYTES,
+            sessions::INSERT_SESSION,
+            revocations::NEXT_SEQUENCE,
+            revocations::REVOKE,
+        ]) {
             self.pool.prepare(statement.into_sql_str()).await?;
         }
         Ok(())

@@ -1,12 +1,13 @@
 //! Rows as the databases give them, and what they mean.
 
+pub(super) mod access_tokens;
 pub(super) mod factors;
 
 use super::{AuditEnds, Error, UserWithPassword};
 use crate::clock::Timestamp;
 use crate::model::{
-    AuditEntry, AuditRecord, AuthMethod, ChainHash, ChainMark, DisplayName, Email, Revocation, SessionRecord,
-    Strategy, Subject, User, UserId,
+    AuditEntry, AuditRecord, AuthMethod, ChainHash, ChainMark, DisplayName, Email, Permission, Revocation,
+    SessionRecord, Strategy, Subject, User, UserId,
 };
 use crate::secret::TokenHash;
 
@@ -208,6 +209,11 @@ pub(super) fn stored_subject(subject: &Subject) -> (&'static str, &[u8]) {
 /// The hash a row holds.
 pub(super) fn hash(bytes: &[u8]) -> Result<TokenHash, Error> {
     TokenHash::from_bytes(bytes).ok_or_else(|| corrupt("a hash"))
+}
+
+/// The name of a role or scope that a row holds.
+pub(super) fn permission(name: &str) -> Result<Permission, Error> {
+    Permission::parse(name).map_err(|_| corrupt("the name of a role or scope"))
 }
 
 fn corrupt(what: &str) -> Error {

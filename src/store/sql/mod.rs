@@ -18,10 +18,12 @@ macro_rules! session_columns {
     };
 }
 
+pub(super) mod access_tokens;
 pub(super) mod attempts;
 pub(super) mod audit;
 pub(super) mod factors;
 pub(super) mod revocations;
+pub(super) mod roles;
 pub(super) mod sessions;
 pub(super) mod users;
 
@@ -30,6 +32,15 @@ pub(super) const SCHEMA_VERSION: &str = "SELECT MAX(version) FROM _countersign_m
 
 /// Every statement that both databases share.
 pub(super) fn all() -> impl Iterator<Item = &'static str> {
-    let files = [users::ALL, sessions::ALL, revocations::ALL, attempts::ALL, audit::ALL, factors::ALL];
+    let files = [
+        users::ALL,
+        sessions::ALL,
+        revocations::ALL,
+        attempts::ALL,
+        audit::ALL,
+        factors::ALL,
+        roles::ALL,
+        access_tokens::ALL,
+    ];
     files.into_iter().flatten().copied().chain([PING, SCHEMA_VERSION])
 }

@@ -9,10 +9,12 @@
 //! inside, and would refuse every later transaction on that connection. So a connection that comes back is asked, and one
 //! that is left inside a transaction is closed.
 
+mod access_tokens;
 mod attempts;
 mod audit;
 mod factors;
 mod revocations;
+mod roles;
 mod sessions;
 mod users;
 
@@ -146,9 +148,12 @@ impl Store for SqliteStore {
 
     async fn prepare_all(&self) -> Result<(), Error> {
         use sqlx::{Executor as _, SqlSafeStr as _};
-        for statement in
-            sql::all().chain([sessions::INSERT_SESSION, revocations::NEXT_SEQUENCE, revocations::REVOKE])
-        {
+        for statement in sql::all().chain([
+            sql::roles::SEARCH_USERS,
+            sessions::INSERT_SESSION,
+            revocations::NEXT_SEQUENCE,
+            revocations::REVOKE,
+        ]) {
             self.readers.prepare(statement.into_sql_str()).await?;
         }
         Ok(())

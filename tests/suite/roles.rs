@@ -1,0 +1,271 @@
+//! Roles, the administrator's pages, and personal access tokens.
+
+use countersign::model::{Permission, UserId};
+use countersign::store::{FactorStore as _, Roles as _, Users as _};
+use countersign::{Role, RoleName, Scope, ScopeName};
+use scraper::{Html, Selector};
+
+use crate::app::{App, START, STRATEGIES, Setup};
+use crate::browser::{Answer, Browser};
+
+struct Editor;
+
+impl RoleName for Editor {
+    const NAME: &'static str = "editor";
+}
+
+struct Read;
+
+impl ScopeName for Read {
+    const NAME: &'static str = "read";
+}
+
+#[rocket::get("/drafts")]
+fn drafts(editor: Role<Editor>) -> String {
+    editor.session().email().unwrap_or_default().to_owned()
+}
+
+#[rocket::get("/notes")]
+fn notes(caller: Scope<Read>) -> String {
+    format!("{} {}", caller.user().email, caller.token().name)
+}
+
+fn setup(strategy: &str) -> Setup {
+    Setup::new(strategy).build(|rocket| rocket.mount("/", rocket::routes![drafts, notes]))
+}
+
+async fn id_of(app: &App, email: &str) -> UserId {
+    app.user(email).await.unwrap().id
+}
+
+async fn grant(app: &App, email: &str, role: &str) {
+    let role = Permission::parse(role).unwrap();
+    app.store.grant_role(&id_of(app, email).await, &role, START).await.unwrap();
+}
+
+fn texts(page: &str, selector: &str) -> Vec<String> {
+    let document = Html::parse_document(page);
+    let selector = Selector::parse(selector).unwrap();
+    document.select(&selector).map(|found| found.text().collect::<String>().trim().to_owned()).collect()
+}
+
+#[rocket::async_test]
+async fn a_role_counts_from_the_next_request_on() {
+    for strategy in STRATEGIES {
+        let app = setup(strategy).start().await;
+        let mut nobody = app.browser();
+        assert_eq!(nobody.get("/drafts").await.status, 401, "{strategy}");
+        let mut ada = app.browser().enter("ada@example.com").await;
+        assert_eq!(ada.get("/drafts").await.status, 403, "{strategy}");
+        grant(&app, "ada@example.com", "editor").await;
+        let shown = ada.get("/drafts").await;
+        assert_eq!((shown.status, shown.body.as_str()), (200, "ada@example.com"), "{strategy}");
+        let role = Permission::parse("editor").unwrap();
+        app.store.take_role(&id_of(&app, "ada@example.com").await, &role).await.unwrap();
+        assert_eq!(ada.get("/drafts").await.status, 403, "{strategy}");
+        // A store that is down is no "no".
+        app.store.fail_after(0);
+        let unknown = ada.get("/drafts").await;
+        assert_eq!(unknown.status, 503, "{strategy}");
+        assert!(unknown.headers("set-cookie").is_empty(), "{strategy}");
+        app.store.recover();
+    }
+}
+
+#[rocket::async_test]
+async fn the_token_carries_the_roles_of_the_sign_in() {
+    let app = setup("jwt").start().await;
+    app.browser().sign_up("ada@example.com").await;
+    grant(&app, "ada@example.com", "editor").await;
+    let mut ada = app.browser().enter_again("ada@example.com").await;
+    assert_eq!(ada.get("/claims").await.json()["roles"], serde_json::json!(["editor"]));
+}
+
+async fn act(browser: &mut Browser<'_>, id: &UserId, fields: &[(&str, &str)]) -> Answer {
+    let token = browser.csrf().await;
+    let mut all = vec![("csrfToken", token.as_str())];
+    all.extend(fields);
+    browser.form(&format!("/api/auth/admin/users/{id}"), &all).await
+}
+
+#[rocket::async_test]
+async fn administrators_see_and_change_everybody_else() {
+    for strategy in STRATEGIES {
+        let app = setup(strategy).start().await;
+        let mut bob = app.browser().enter("bob@example.com").await;
+        let bobs = id_of(&app, "bob@example.com").await;
+        for path in ["/api/auth/admin", &format!("/api/auth/admin/users/{bobs}"), "/api/auth/admin/log"] {
+            assert_eq!(bob.get(path).await.status, 403, "{strategy}: {path}");
+            assert_eq!(app.browser().get(path).await.status, 401, "{strategy}: {path}");
+        }
+        assert_eq!(act(&mut bob, &bobs, &[("act", "grant"), ("role", "admin")]).await.status, 403);
+        assert!(app.store.roles_of(&bobs).await.unwrap().is_empty(), "nobody gives themselves a role");
+
+        let mut ada = app.browser().enter("ada@example.com").await;
+        grant(&app, "ada@example.com", "admin").await;
+        let list = ada.visit("/api/auth/admin?q=bo").await;
+        assert_eq!(texts(&list.body, ".device a"), ["bob@example.com"], "{}", list.body);
+        assert_eq!(ada.visit(&format!("/api/auth/admin/users/{bobs}")).await.status, 200);
+        assert_eq!(ada.visit("/api/auth/admin/users/nobody").await.status, 404);
+
+        assert_eq!(act(&mut ada, &bobs, &[("act", "grant"), ("role", "editor")]).await.status, 303);
+        assert_eq!(bob.get("/drafts").await.status, 200, "{strategy}");
+        assert_eq!(act(&mut ada, &bobs, &[("act", "take"), ("role", "editor")]).await.status, 303);
+        assert_eq!(bob.get("/drafts").await.status, 403, "{strategy}");
+        for wrong in [[("act", "grant"), ("role", "No Name")], [("act", "nonsense"), ("role", "")]] {
+            assert_eq!(act(&mut ada, &bobs, &wrong).await.status, 400);
+        }
+        assert_eq!(act(&mut ada, &bobs, &[("act", "end_sessions")]).await.status, 303);
+        assert_eq!(bob.me().await.0, 401, "{strategy}: at once");
+        let mut bob = app.browser().enter_again("bob@example.com").await;
+        assert_eq!(act(&mut ada, &bobs, &[("act", "disable")]).await.status, 303);
+        assert_eq!(bob.me().await.0, 401, "{strategy}: at once");
+        assert_eq!(bob.try_sign_in("bob@example.com", crate::browser::PASSWORD).await.status, 401);
+        assert_eq!(act(&mut ada, &bobs, &[("act", "enable")]).await.status, 303);
+        app.clock.advance(1);
+        app.browser().enter_again("bob@example.com").await;
+
+        let own = id_of(&app, "ada@example.com").await;
+        assert_eq!(
+            act(&mut ada, &own, &[("act", "disable")]).await.status,
+            400,
+            "nobody locks themselves out"
+        );
+        assert!(app.user("ada@example.com").await.unwrap().disabled_at.is_none());
+        let log = ada.visit("/api/auth/admin/log").await;
+        let events = texts(&log.body, ".log .device code");
+        for event in ["role.granted", "role.taken", "user.disabled", "user.enabled"] {
+            assert!(events.iter().any(|found| found == event), "{event}: {events:?}");
+        }
+        assert!(ada.visit("/api/auth/admin/log?before=1").await.body.contains("Nothing was recorded"));
+    }
+}
+
+#[rocket::async_test]
+async fn a_list_goes_on_where_the_page_ended() {
+    let app = setup("jwt").start().await;
+    let mut ada = app.browser().enter("ada@example.com").await;
+    grant(&app, "ada@example.com", "admin").await;
+    for number in 0..120 {
+        let user = countersign::model::NewUser {
+            id: UserId::generate().unwrap(),
+            email: countersign::model::Email::parse(&format!("user{number:03}@example.com")).unwrap(),
+            name: None,
+            password_hash: None,
+            created_at: START,
+        };
+        let _ = app.store.create_user(&user).await.unwrap();
+    }
+    let (mut path, mut seen) = ("/api/auth/admin?q=user".to_owned(), Vec::new());
+    for _ in 0..3 {
+        let page = ada.visit(&path).await;
+        seen.extend(texts(&page.body, ".device a"));
+        let document = Html::parse_document(&page.body);
+        let next = Selector::parse("a[rel=next]").unwrap();
+        let Some(next) = document.select(&next).next() else { break };
+        path = next.attr("href").unwrap().replace("http://localhost:8000", "");
+    }
+    assert_eq!(seen.len(), 120);
+    assert!(seen.is_sorted());
+}
+
+#[rocket::async_test]
+async fn an_administrator_removes_lost_factors() {
+    let app = setup("jwt").start().await;
+    app.browser().enter("bob@example.com").await;
+    let bobs = id_of(&app, "bob@example.com").await;
+    let totp = countersign::model::TotpRecord { secret: "x".to_owned(), last_step: 0, created_at: START };
+    let ends = countersign::store::Ends { keep: None, until: START.plus(1000) };
+    app.store.enable_totp(&bobs, &totp, &[], ends).await.unwrap();
+    let mut ada = app.browser().enter("ada@example.com").await;
+    grant(&app, "ada@example.com", "admin").await;
+    assert_eq!(act(&mut ada, &bobs, &[("act", "remove_factors")]).await.status, 303);
+    assert!(!app.store.find_factors(&bobs).await.unwrap().is_on());
+    let mut bob = app.browser().enter_again("bob@example.com").await;
+    assert_eq!(bob.me().await.0, 200);
+}
+
+async fn make_token(browser: &mut Browser<'_>, scope: &str, days: &str) -> Answer {
+    let token = browser.csrf().await;
+    let field = format!("scope.{scope}");
+    let fields = [("csrfToken", token.as_str()), ("name", "script"), (field.as_str(), "on"), ("days", days)];
+    browser.form("/api/auth/account/tokens", &fields).await
+}
+
+fn bearer<'a>(app: &'a App, token: &str) -> Browser<'a> {
+    app.browser().with_header("Authorization", &format!("Bearer {token}"))
+}
+
+#[rocket::async_test]
+async fn a_token_opens_its_scope_and_nothing_else() {
+    for strategy in STRATEGIES {
+        let app = setup(strategy).start().await;
+        let mut ada = app.browser().enter("ada@example.com").await;
+        let made = make_token(&mut ada, "read", "30").await;
+        let shown = texts(&made.body, "#fresh-token");
+        let token = shown.first().unwrap_or_else(|| panic!("{}", made.body));
+        assert!(token.starts_with("cst_") && token.len() == 47, "{token}");
+        let again = ada.visit("/api/auth/account/tokens").await;
+        assert!(again.body.contains("script") && !again.body.contains(token), "shown once");
+        let answer = bearer(&app, token).get("/notes").await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, "ada@example.com script"), "{strategy}");
+        // No session, whatever asks for one; and a session opens no scope.
+        for path in ["/me", "/claims", "/api/auth/account", "/drafts"] {
+            assert_eq!(bearer(&app, token).get(path).await.status, 401, "{strategy}: {path}");
+        }
+        assert_eq!(ada.get("/notes").await.status, 401, "{strategy}");
+        let other = make_token(&mut ada, "write", "30").await;
+        let other = texts(&other.body, "#fresh-token").remove(0);
+        assert_eq!(bearer(&app, &other).get("/notes").await.status, 403, "{strategy}: another scope");
+        let wrongs =
+            ["", "cst_", "x", &token[..46], &format!("{token}x"), &token.to_uppercase(), &token[4..]];
+        for wrong in wrongs {
+            assert_eq!(bearer(&app, wrong).get("/notes").await.status, 401, "{strategy}: {wrong}");
+        }
+        app.store.fail_after(0);
+        assert_eq!(bearer(&app, token).get("/notes").await.status, 503, "{strategy}");
+        app.store.recover();
+        // Kept by hash.
+        let kept = [app.folder.path().join("test.db"), app.folder.path().join("test.db-wal")];
+        for file in kept {
+            let bytes = std::fs::read(file).unwrap_or_default();
+            let plain = &token.as_bytes()[4..];
+            assert!(!bytes.windows(plain.len()).any(|found| found == plain), "in the clear");
+        }
+    }
+}
+
+#[rocket::async_test]
+async fn a_token_ends_with_its_time_its_revocation_and_its_owner() {
+    let app = setup("jwt").start().await;
+    let mut ada = app.browser().enter("ada@example.com").await;
+    let mut bob = app.browser().enter("bob@example.com").await;
+    let made = make_token(&mut ada, "read", "1").await;
+    let token = texts(&made.body, "#fresh-token").remove(0);
+    app.clock.advance(24 * 60 * 60 - 1);
+    assert_eq!(bearer(&app, &token).get("/notes").await.status, 200);
+    app.clock.advance(1);
+    assert_eq!(bearer(&app, &token).get("/notes").await.status, 401, "expired");
+    let made = make_token(&mut ada, "read", "30").await;
+    let token = texts(&made.body, "#fresh-token").remove(0);
+    let page = ada.visit("/api/auth/account/tokens").await;
+    let document = Html::parse_document(&page.body);
+    let ids = Selector::parse("input[name=id]").unwrap();
+    let id = document.select(&ids).next().unwrap().attr("value").unwrap().to_owned();
+    drop(document);
+    let csrf = bob.csrf().await;
+    let path = "/api/auth/account/tokens/revoke";
+    assert_eq!(bob.form(path, &[("csrfToken", &csrf), ("id", &id)]).await.status, 404, "somebody else's");
+    assert_eq!(bearer(&app, &token).get("/notes").await.status, 200);
+    let csrf = ada.csrf().await;
+    assert_eq!(ada.form(path, &[("csrfToken", &csrf), ("id", &id)]).await.status, 303);
+    assert_eq!(bearer(&app, &token).get("/notes").await.status, 401, "revoked");
+    let made = make_token(&mut bob, "read", "30").await;
+    let token = texts(&made.body, "#fresh-token").remove(0);
+    let bobs = id_of(&app, "bob@example.com").await;
+    app.store.disable_user(&bobs, START, START.plus(1000)).await.unwrap();
+    assert_eq!(bearer(&app, &token).get("/notes").await.status, 401, "its owner is disabled");
+    for (scope, days) in [("nonsense", "30"), ("read", "0"), ("read", "367"), ("read", "x"), ("read", "-1")] {
+        assert_eq!(make_token(&mut ada, scope, days).await.status, 400, "{scope}, {days}");
+    }
+}
