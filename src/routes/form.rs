@@ -1,9 +1,12 @@
 //! The body of a POST to the REST API: a form or a JSON object, whose CSRF token was checked.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use rocket::data::{FromData, Outcome, ToByteUnit as _};
 use rocket::{Data, Request};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::medium::wants_script_redirect;
@@ -103,12 +106,41 @@ fn parse_form(body: &str) -> Result<BTreeMap<String, Value>, CsrfError> {
 /// The fields we read must be texts; `data` of a session update may be anything, and wishes of scripts may be booleans.
 fn parse_json(body: &str) -> Result<BTreeMap<String, Value>, CsrfError> {
     const ANY: [&str; 3] = ["data", "json", "redirect"];
-    let mut fields: BTreeMap<String, Value> = serde_json::from_str(body).map_err(|_| CsrfError::Malformed)?;
+    let Members(mut fields) = serde_json::from_str(body).map_err(|_| CsrfError::Malformed)?;
     fields.retain(|_, value| !value.is_null());
     let wrong = fields.iter().find(|(name, value)| !value.is_string() && !ANY.contains(&name.as_str()));
     match wrong {
         Some((name, _)) => Err(CsrfError::Shape(format!("{} must be a text", printable(name)))),
         None => Ok(fields),
+    }
+}
+
+/// The members of an object, each of which comes once: the same rule as for forms.
+struct Members(BTreeMap<String, Value>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        struct Once;
+
+        impl<'de> Visitor<'de> for Once {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = BTreeMap::new();
+                while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                    if members.insert(name, value).is_some() {
+                        return Err(A::Error::custom("a member comes twice"));
+                    }
+                }
+                Ok(Members(members))
+            }
+        }
+
+        source.deserialize_map(Once)
     }
 }
 
@@ -133,7 +165,7 @@ mod tests {
         for body in [r#"{"email":["a"]}"#, r#"{"email":0}"#, r#"{"password":{}}"#, r#"{"csrfToken":true}"#] {
             assert!(matches!(parse_json(body), Err(CsrfError::Shape(_))), "{body}");
         }
-        for body in ["", "[]", "1", r#"{"a":"\ud800"}"#, &"[".repeat(20_000)] {
+        for body in ["", "[]", "1", r#"{"a":"\ud800"}"#, r#"{"a":"1","a":"2"}"#, &"[".repeat(20_000)] {
             assert_eq!(parse_json(body), Err(CsrfError::Malformed), "{}", body.len());
         }
     }
