@@ -8,6 +8,7 @@ mod framing;
 mod headers;
 mod instances;
 mod limiter;
+mod monitoring;
 mod names;
 mod odd_requests;
 mod operations;
@@ -182,14 +183,7 @@ fn nothing_secret_is_logged() {
         command.env("ROCKET_LOG_LEVEL", "normal");
         let file = std::fs::File::create(&log).unwrap();
         command.stdout(file.try_clone().unwrap()).stderr(file);
-        let mut service =
-            Service { child: command.spawn().unwrap(), address: Address { port: port.parse().unwrap() } };
-        for _ in 0..500 {
-            if TcpStream::connect(("127.0.0.1", service.port)).is_ok() {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
+        let mut service = Service::spawn(command, port.parse().unwrap());
         let session = sign_in(&service);
         let first = service.get("/api/auth/csrf", "");
         let (jar, token) = (cookies(&first), csrf(&first));
@@ -199,7 +193,8 @@ fn nothing_secret_is_logged() {
         service.post("/api/auth/signout", &format!("{jar}; {session}"), &format!("csrfToken={token}"));
         assert!(service.signal("TERM").success());
         let said = std::fs::read_to_string(&log).unwrap();
-        assert!(said.contains("signed in") && said.contains("signed out"), "the control: it is the log");
+        let control = said.contains("sign_in.succeeded") && said.contains("session.signed_out");
+        assert!(control && said.contains("sign_in.failed"), "the control: it is the log, and all of it");
         let value = session.split_once('=').unwrap().1;
         for secret in [SECRET, "correct horse", "correct+horse", "hunter2", value, token.as_str()] {
             assert!(!said.contains(secret), "{strategy}: {secret} is in the log");

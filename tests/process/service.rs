@@ -99,6 +99,21 @@ impl Service {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
     }
 
+    /// A service started by a command of the test's own, once it listens.
+    pub(crate) fn spawn(mut command: Command, port: u16) -> Self {
+        let mut service = Self { child: command.spawn().unwrap(), address: Address { port } };
+        if let Some(output) = service.child.stdout.take() {
+            std::thread::spawn(move || BufReader::new(output).lines().for_each(drop));
+        }
+        for _ in 0..1500 {
+            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return service;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        panic!("nobody listens on {port}");
+    }
+
     pub(crate) fn signal(&mut self, name: &str) -> std::process::ExitStatus {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());

@@ -17,6 +17,7 @@ use tempfile::TempDir;
 
 use crate::browser::Browser;
 use crate::faults::FaultyStore;
+use crate::logs::{Eavesdropper, Watch};
 
 /// A secret nobody uses elsewhere.
 pub(crate) const SECRET: &str = "suite-secret-0123456789-abcdefghijklmnopqrstuvwxyz";
@@ -30,6 +31,8 @@ pub(crate) struct App {
     pub(crate) clock: ManualClock,
     pub(crate) store: Arc<FaultyStore>,
     pub(crate) folder: TempDir,
+    /// Last, so that it hears what the others still say.
+    watch: Watch,
 }
 
 /// How an application is set up.
@@ -79,17 +82,19 @@ impl Setup {
 
     /// Starts it on the database in `folder`.
     pub(crate) async fn start_in(self, folder: TempDir, clock: ManualClock) -> App {
+        let watch = Watch::begin();
         let store = Arc::new(FaultyStore::new(open(folder.path()).await));
         let rocket = rocket::custom(figment(&self.strategy, &self.toml, folder.path()))
             .attach((self.fairing)(Countersign::fairing()))
             .attach(SecurityHeaders)
+            .attach(Eavesdropper)
             .mount("/", Policy::Session.routes(rocket::routes![me, page]))
             .mount("/", Policy::Token.routes(rocket::routes![claims]))
             .mount("/", Policy::Public.routes(rocket::routes![maybe]));
         let kit = TestApp::of((self.build)(rocket))
             .clock(clock.clone())
             .store(Arc::clone(&store) as Arc<dyn Store>);
-        App { kit: kit.start().await, clock, store, folder }
+        App { kit: kit.start().await, clock, store, folder, watch }
     }
 }
 
@@ -135,9 +140,10 @@ impl App {
 
     /// Stops the application and starts it again on the same database.
     pub(crate) async fn restart(self, setup: Setup) -> Self {
-        let Self { kit, clock, store, folder } = self;
+        let Self { kit, clock, store, folder, watch } = self;
         drop(kit);
         store.close().await;
+        drop(watch);
         setup.start_in(folder, clock).await
     }
 

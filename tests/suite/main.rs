@@ -4,6 +4,7 @@
 
 mod account;
 mod app;
+mod audit;
 mod browser;
 mod cookies;
 mod credentials;
@@ -13,10 +14,12 @@ mod faults;
 mod guard_check;
 mod guards;
 mod hooks;
+mod logs;
 mod names;
 mod pages;
 mod protocol;
 mod redirects;
+mod request_ids;
 mod roles;
 mod route_audit;
 mod sessions;

@@ -6,7 +6,7 @@ use countersign::{Role, RoleName, Scope, ScopeName};
 use scraper::{Html, Selector};
 
 use crate::app::{App, START, STRATEGIES, Setup};
-use crate::browser::{Answer, Browser};
+use crate::browser::{Answer, Browser, Steps as _};
 
 struct Editor;
 

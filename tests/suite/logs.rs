@@ -1,0 +1,232 @@
+//! Everything that is logged at debug level while the suite runs, searched for every secret it used.
+//!
+//! Every application of the suite has an [`Eavesdropper`], who notes what is sent and answered, and a [`Watch`], which
+//! searches what was logged during its life when it ends. So every test is one of this, too.
+
+use std::collections::{HashMap, HashSet};
+use std::io::Write;
+use std::sync::{LazyLock, Mutex, MutexGuard, Once, PoisonError};
+
+use rocket::fairing::{Fairing, Info, Kind};
+use rocket::{Data, Request, Response};
+use serde_json::Value;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::browser::Steps as _;
+
+/// Shorter texts of letters alone are found by chance: "password" is a column.
+const LONG: usize = 12;
+
+#[derive(Default)]
+struct Said {
+    log: Vec<u8>,
+    known: HashSet<String>,
+    secrets: Vec<String>,
+}
+
+static SAID: LazyLock<Mutex<Said>> = LazyLock::new(Mutex::default);
+
+fn said() -> MutexGuard<'static, Said> {
+    SAID.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Notes a password, a token or the value of a cookie, as it is and as forms and URLs spell it.
+fn secret(text: &str) {
+    let distinct: HashSet<char> = text.chars().collect();
+    let word = text.chars().all(|letter| letter.is_alphabetic() || letter.is_whitespace());
+    // Somebody tries their own address for a password, which is refused.
+    let address = countersign::model::Email::parse(text).is_ok();
+    if address || distinct.len() < 5 || text.len() < 8 || (word && text.len() < LONG) {
+        return;
+    }
+    let encoded: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
+    let mut said = said();
+    for spelling in [text.to_owned(), encoded.replace('+', "%20"), encoded] {
+        if said.known.insert(spelling.clone()) {
+            said.secrets.push(spelling);
+        }
+    }
+}
+
+/// Hears passwords, tokens, codes and cookies on their way, in both directions.
+pub(crate) struct Eavesdropper;
+
+#[rocket::async_trait]
+impl Fairing for Eavesdropper {
+    fn info(&self) -> Info {
+        Info { name: "Eavesdropper", kind: Kind::Request | Kind::Response }
+    }
+
+    async fn on_request(&self, request: &mut Request<'_>, data: &mut Data<'_>) {
+        for (name, value) in request.headers().get("cookie").flat_map(pairs) {
+            cookie(name, value);
+        }
+        for header in request.headers().get("authorization") {
+            secret(header.trim_start_matches("Bearer "));
+        }
+        let body = data.peek(512).await;
+        let form = url::form_urlencoded::parse(body).map(|(name, value)| (name.into(), value.into()));
+        let json: serde_json::Map<String, Value> = serde_json::from_slice(body).unwrap_or_default();
+        let json = json.into_iter().filter_map(|(name, value)| Some((name, value.as_str()?.to_owned())));
+        let fields: Vec<(String, String)> = form.chain(json).collect();
+        fields.iter().filter(|(name, _)| is_secret(name)).for_each(|(_, value)| secret(value));
+    }
+
+    async fn on_response<'r>(&self, _: &'r Request<'_>, response: &mut Response<'r>) {
+        for (name, value) in response.headers().get("set-cookie").filter_map(|header| pairs(header).next()) {
+            cookie(name, value);
+        }
+    }
+}
+
+fn pairs(header: &str) -> impl Iterator<Item = (&str, &str)> {
+    header.split("; ").filter_map(|pair| pair.split_once('='))
+}
+
+/// Whether a field of a form is nobody else's to know.
+fn is_secret(field: &str) -> bool {
+    let field = field.to_ascii_lowercase();
+    ["password", "token", "code"].iter().any(|part| field.contains(part))
+}
+
+/// Notes the value of a cookie that is a secret: every one but where to go next, and in which language.
+fn cookie(name: &str, value: &str) {
+    if !name.contains("callback-url") && !name.contains("lang") {
+        secret(value);
+        // A CSRF cookie holds the token and its hash.
+        value.split("%7C").chain(value.split('|')).for_each(secret);
+    }
+}
+
+/// What has been logged so far.
+pub(crate) fn logged() -> String {
+    String::from_utf8_lossy(&said().log).into_owned()
+}
+
+struct Writer;
+
+impl Write for Writer {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        said().log.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Searches what is logged during its life when it ends.
+pub(crate) struct Watch {
+    log_from: usize,
+    secrets_from: usize,
+}
+
+impl Watch {
+    pub(crate) fn begin() -> Self {
+        static INSTALLED: Once = Once::new();
+        INSTALLED.call_once(|| {
+            let subscriber = tracing_subscriber::fmt().json().with_writer(|| Writer);
+            subscriber.with_max_level(LevelFilter::DEBUG).init();
+            secret(crate::app::SECRET);
+            secret(crate::browser::PASSWORD);
+        });
+        let said = said();
+        Self { log_from: said.log.len(), secrets_from: said.secrets.len() }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let said = said();
+        let always = [crate::app::SECRET, crate::browser::PASSWORD];
+        let secrets = said.secrets[self.secrets_from..].iter().map(String::as_str).chain(always);
+        let found = search(&said.log[self.log_from..], secrets);
+        drop(said);
+        assert!(found.is_none(), "a secret was logged: {}", found.unwrap_or_default());
+    }
+}
+
+/// The line that holds one of the secrets.
+fn search<'a>(log: &[u8], secrets: impl Iterator<Item = &'a str>) -> Option<String> {
+    let start = |bytes: &[u8]| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+    let place = |start: u32| (start.wrapping_mul(0x9e37_79b1) >> 16) as usize;
+    // Most places of a log begin no secret, which one look tells.
+    let mut begins = vec![false; 1 << 16];
+    let mut by_start: HashMap<u32, Vec<&[u8]>> = HashMap::new();
+    for secret in secrets.map(str::as_bytes) {
+        begins[place(start(secret))] = true;
+        by_start.entry(start(secret)).or_default().push(secret);
+    }
+    for (at, window) in log.windows(4).enumerate() {
+        let key = start(window);
+        if !begins[place(key)] {
+            continue;
+        }
+        let candidates = by_start.get(&key).into_iter().flatten();
+        if let Some(secret) = candidates.into_iter().find(|secret| log[at..].starts_with(secret)) {
+            let from = log[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            let to = log[at..].iter().position(|byte| *byte == b'\n').map_or(log.len(), |end| at + end);
+            let (line, secret) = (String::from_utf8_lossy(&log[from..to]), String::from_utf8_lossy(secret));
+            return Some(format!("{secret:?} in {line}"));
+        }
+    }
+    None
+}
+
+#[test]
+fn a_secret_in_a_log_is_found() {
+    let log = b"one\n{\"message\":\"x hunter2hunter2\"}\nthree eyJhbGciOi.tail";
+    let found = |secret: &'static str| search(log, [secret, "not there at all"].into_iter());
+    assert!(found("hunter2hunter2").unwrap().ends_with("in {\"message\":\"x hunter2hunter2\"}"));
+    assert!(found("eyJhbGciOi.tail").is_some());
+    assert_eq!(found("eyJhbGciOi.tails"), None);
+}
+
+/// The control: what is searched is the log of the very applications of the suite.
+#[rocket::async_test]
+async fn what_an_application_logs_is_what_is_searched() {
+    let app = crate::app::App::new("jwt").await;
+    let ada = app.browser().enter("logged@example.com").await;
+    let user = app.user("logged@example.com").await.unwrap().id.to_string();
+    let log = logged();
+    let line = log.lines().find(|line| line.contains("sign_in.succeeded") && line.contains(&user)).unwrap();
+    let line: Value = serde_json::from_str(line).unwrap();
+    assert_eq!(line["target"], "countersign::audit");
+    assert!(log.contains("INSERT INTO audit_records"), "debug level: statements, too");
+    let said = said();
+    assert!(said.known.contains(ada.session().unwrap()) && said.known.contains(crate::browser::PASSWORD));
+}
+
+/// Every line is one JSON object, whatever people are called and whatever they send.
+#[rocket::async_test]
+async fn every_line_is_json_whatever_is_sent() {
+    let app = crate::app::App::new("database").await;
+    let hostile = "evil\u{1b}[31m\n{\"level\":\"ERROR\"}\r\u{7}\u{202e}";
+    let mut eve = app.browser().enter("hostile@example.com").await;
+    for text in [hostile, "\n\n", "\u{1b}]0;x\u{7}"] {
+        let token = eve.csrf().await;
+        eve.form("/api/auth/account/name", &[("csrfToken", &token), ("name", text)]).await;
+        eve.try_sign_in(text, "a wrong password").await;
+        eve.form("/api/auth/_log", &[("level", "error"), ("code", text), ("message", text)]).await;
+        eve.get(&format!(
+            "/api/auth/error?error={}",
+            url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>()
+        ))
+        .await;
+    }
+    app.flush_audit().await;
+    let log = logged();
+    assert!(!log.contains('\u{1b}') && !log.contains('\r') && !log.contains('\u{7}'));
+    let mut lines = 0;
+    for line in log.lines() {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let time = line["timestamp"].as_str().unwrap();
+        assert!(time.ends_with('Z') && time.contains('T'), "{time}");
+        lines += 1;
+    }
+    assert!(lines > 20);
+}
