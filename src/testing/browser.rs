@@ -19,7 +19,8 @@ const ADDRESS: &str = "192.0.2.1:4000";
 /// let mut ada = app.sign_in("ada@example.com").await;
 /// let token = ada.csrf().await;
 /// let saved = ada.form("/api/auth/account/name", &[("csrfToken", &token), ("name", "Ada L.")]).await;
-/// assert_eq!((saved.status, saved.location()), (303, "/api/auth/account?notice=name_saved"));
+/// assert_eq!(saved.status, 303);
+/// assert!(saved.location().ends_with("/api/auth/account?notice=name_saved"));
 /// # });
 /// ```
 #[derive(Clone)]
