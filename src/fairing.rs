@@ -9,6 +9,7 @@ use crate::answers;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::guards::Auth;
+use crate::presets::Preset;
 #[cfg(feature = "server")]
 use crate::readiness::LastAnswer;
 #[cfg(feature = "server")]
@@ -44,6 +45,7 @@ pub struct Countersign {
     templates: Vec<(String, String)>,
     #[cfg(feature = "server")]
     verify_only: bool,
+    presets: Vec<Preset>,
 }
 
 /// What a test puts in the place of the real thing, as managed state.
@@ -75,6 +77,7 @@ impl Countersign {
             templates: Vec::new(),
             #[cfg(feature = "server")]
             verify_only: false,
+            presets: Vec::new(),
         }
     }
 
@@ -93,6 +96,13 @@ impl Countersign {
     #[must_use]
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Arc::new(clock);
+        self
+    }
+
+    /// With another site that people can sign in with; see [`crate::presets`].
+    #[must_use]
+    pub fn preset(mut self, preset: Preset) -> Self {
+        self.presets.push(preset);
         self
     }
 
@@ -122,7 +132,7 @@ impl Countersign {
     }
 
     async fn ignite(&self, rocket: Rocket<Build>) -> fairing::Result {
-        let config = match Config::from_figment(rocket.figment()) {
+        let config = match Config::with_presets(rocket.figment(), &self.presets) {
             Ok(config) => config,
             Err(errors) => {
                 rocket::error!("Countersign cannot start:\n{errors}");

@@ -46,6 +46,7 @@
 //! | your own part in signing in: hooks and events | [`signin::hooks`] |
 //! | your own pages and languages | [`pages`] |
 //! | both session strategies, and how a session ends | [`session`] |
+//! | signing in with other sites | [`providers`], [`presets`] |
 //! | reading tokens without Rocket and without a database | [`token`] |
 //! | what is recorded, and how records are verified | [`audit`] |
 //! | a database of your own | [`store`] |
@@ -78,6 +79,7 @@ pub mod model;
 #[cfg(feature = "server")]
 pub mod pages;
 pub mod policy;
+pub mod presets;
 #[cfg(feature = "server")]
 pub mod providers;
 #[cfg(feature = "server")]
@@ -124,6 +126,10 @@ pub use routes::error_catchers;
 #[cfg(all(doctest, feature = "server"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(all(doctest, feature = "server"))]
+#[doc = include_str!("../docs/adding-a-provider.md")]
+struct AddingAProvider;
 
 #[cfg(all(doctest, feature = "server"))]
 #[doc = include_str!("../README.ko.md")]

@@ -17,7 +17,7 @@ use crate::pages::{LoadError, Pages};
 use crate::policy::Audit;
 use crate::providers::hasher::HashError;
 use crate::providers::passkeys::Passkeys;
-use crate::providers::{Credentials, Hasher};
+use crate::providers::{Credentials, Federation, Hasher, ProviderError};
 use crate::routes;
 use crate::secret::Secrets;
 use crate::session::{CookieRules, Csrf, REFRESH_EVERY, RevocationList, Sessions};
@@ -51,6 +51,9 @@ pub enum StartError {
     /// The listener for metrics.
     #[error("metrics cannot be served at {0} ({1}): set another address at `auth.metrics`, or remove it")]
     Metrics(SocketAddr, std::io::Error),
+    /// The other sites.
+    #[error("the other sites cannot be used: {0}")]
+    Providers(#[from] ProviderError),
     /// The password hashing.
     #[error("passwords cannot be hashed: {0}")]
     Hasher(#[from] HashError),
@@ -134,6 +137,7 @@ pub(crate) async fn start(config: Config, parts: Parts) -> Result<Started, Start
     let limits = Limits::new(Arc::clone(&store), Arc::clone(&clock), config.limits.clone());
     let owing = limits.clone();
     let credentials = config.credentials.as_ref().map(|rules| credentials(&store, rules)).transpose()?;
+    let federation = Federation::new(&config.providers, &secrets, &config.url, &clock)?;
     let site_name = config.site_name.clone();
     let audit = Arc::new(AuditLog::new(Arc::clone(&store), Arc::clone(&clock), &config.audit_log));
     let passkeys = config.passkeys.then(|| Passkeys::new(&config.url, &site_name)).flatten();
@@ -147,7 +151,8 @@ pub(crate) async fn start(config: Config, parts: Parts) -> Result<Started, Start
         site_name,
         Arc::clone(&audit),
     )
-    .with_factors(factors);
+    .with_factors(factors)
+    .with_federation(federation);
     let auth = Auth {
         redirects: Redirects::new(&config.url.origin, &config.allowed_origins),
         csrf: Csrf::new(secrets.clone()),

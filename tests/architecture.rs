@@ -14,6 +14,7 @@ const LAYERS: &[&str] = &[
     "token",
     "model",
     "store",
+    "presets",
     "config",
     "audit",
     "session",

@@ -130,15 +130,15 @@ fn a_configuration_does_not_print_its_secrets() {
 fn every_known_key_is_read() {
     // A wrong type at any key is noticed: nobody's setting is silently ignored.
     for key in KEYS {
+        let key = key.name.replace("<name>", "acme");
         let (table, name) = key
-            .name
             .rsplit_once('.')
-            .map_or(("auth".to_owned(), key.name), |(table, name)| (format!("auth.{table}"), name));
+            .map_or(("auth".to_owned(), key.as_str()), |(table, name)| (format!("auth.{table}"), name));
         let toml = format!("[default.{table}]\n{name} = {{ wrong = true }}\n");
         let text = errors("debug", &toml, &[]);
-        assert!(text.contains(&format!("`auth.{}", key.name)), "{}: {text}", key.name);
+        assert!(text.contains(&format!("`auth.{key}")), "{key}: {text}");
         let toml = format!("[default.{table}]\n{name} = 2000-01-01\n");
-        assert!(read("debug", &toml, &[]).is_err(), "{}", key.name);
+        assert!(read("debug", &toml, &[]).is_err(), "{key}");
     }
 }
 
@@ -154,4 +154,67 @@ fn the_documentation_is_generated() {
         markdown()
     );
     document::compare("configuration.md", &text);
+}
+
+#[test]
+fn other_sites_are_named_tables() {
+    let head = format!("[default.auth]\nsecret = \"{SECRET}\"\n");
+    let toml = format!(
+        "{head}[default.auth.providers.github]\nclient_id = 1234567890\nclient_secret = \"s\"\n\
+         [default.auth.providers.work]\npreset = \"google\"\nclient_id = \"c\"\nscope = \"openid\"\nname = \"Work\"\n\
+         [default.auth.providers.own]\nissuer = \"http://localhost:9000\"\nclient_id = \"c\"\n\
+         [default.auth.providers.off]\npreset = \"line\"\nclient_id = \"c\"\nenabled = false\n"
+    );
+    let secret = [("COUNTERSIGN_PROVIDERS__WORK__CLIENT_SECRET", "hunter2hunter2")];
+    let config = read("release", &toml, &secret).unwrap();
+    let ids: Vec<&str> = config.providers.iter().map(|provider| provider.id.as_str()).collect();
+    assert_eq!(ids, ["github", "own", "work"]);
+    assert_eq!(config.providers[0].client_id, "1234567890");
+    assert_eq!((config.providers[2].scope.as_str(), config.providers[2].name.as_str()), ("openid", "Work"));
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn what_is_wrong_with_another_site_is_said_with_what_is_nearest() {
+    let text = errors(
+        "debug",
+        r#"
+        [default.auth.providers.github]
+        cleint_id = "c"
+        client_secret = 5
+        [default.auth.providers.gogle]
+        client_id = "c"
+        [default.auth.providers.a]
+        preset = "gitlb"
+        [default.auth.providers.b]
+        issuer = "http://id.example"
+        client_id = "c"
+        [default.auth.providers.c]
+        authorization_url = "https://id.example/a"
+        client_id = "c"
+        [default.auth.providers.d]
+        issuer = "https://id.example"
+        client_id = "c"
+        parameters = "state=fixed"
+        id_token_algorithms = ["none"]
+        team_id = "t"
+        "#,
+        &[],
+    );
+    for expected in [
+        "`auth.providers.github.cleint_id` is not known; expected a known key; the nearest is `auth.providers.github.client_id`",
+        "`auth.providers.github.client_id` is missing",
+        "`auth.providers.github.client_secret` is no text",
+        "`auth.providers.gogle` is a provider that is not known",
+        "the nearest known name is `google`",
+        "`auth.providers.a.preset` is \"gitlb\"; expected one of apple, discord, github, gitlab,",
+        "the nearest is \"gitlab\"",
+        "`auth.providers.b.issuer` is \"http://id.example\"; expected an https:// URL",
+        "`auth.providers.c` is a provider without all endpoints",
+        "`auth.providers.d.parameters` is \"state\"",
+        "`auth.providers.d.id_token_algorithms` is \"none\"",
+        "`auth.providers.d.client_secret` is not the only proof, or a part of one",
+    ] {
+        assert!(text.contains(expected), "{expected}\nis missing in\n{text}");
+    }
 }

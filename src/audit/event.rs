@@ -12,6 +12,12 @@ pub enum AuditEvent {
     SignUpSucceeded,
     /// An account was not made: the detail `code` says why. The person who asked is not told.
     SignUpFailed,
+    /// An account at another site was linked: the detail `provider` says which.
+    AccountLinked,
+    /// A link to an account at another site was removed.
+    AccountUnlinked,
+    /// The owner of an address took over an account whose holder had never proven it: what the holder had has ended.
+    AccountTakenOver,
     /// Somebody signed out.
     SignedOut,
     /// Somebody ended one of their sessions from afar.
@@ -70,6 +76,9 @@ impl AuditEvent {
             Self::SignInFailed => "sign_in.failed",
             Self::SignUpSucceeded => "sign_up.succeeded",
             Self::SignUpFailed => "sign_up.failed",
+            Self::AccountLinked => "account.linked",
+            Self::AccountUnlinked => "account.unlinked",
+            Self::AccountTakenOver => "account.taken_over",
             Self::SignedOut => "session.signed_out",
             Self::SessionEnded => "session.ended",
             Self::OtherSessionsEnded => "session.others_ended",

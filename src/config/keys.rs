@@ -151,6 +151,101 @@ pub const KEYS: &[Key] = &[
         "true",
         "Whether people may add passkeys and sign in by them; they need a site with a name, not an IP address.",
     ),
+    key("providers.<name>.enabled", "true or false", "true", "Whether people sign in with this other site."),
+    key(
+        "providers.<name>.preset",
+        "apple, discord, github, gitlab, google, kakao, line, microsoft or naver",
+        "<name>, when it is one",
+        "A site whose endpoints are known. Everything below overrides it.",
+    ),
+    key("providers.<name>.name", "text", "the preset's, else <name>", "What people call it."),
+    key("providers.<name>.client_id", "text", "none", "The id that the other site gave this one."),
+    key(
+        "providers.<name>.client_secret",
+        "text",
+        "none (a public client)",
+        "The secret that the other site gave this one.",
+    ),
+    key("providers.<name>.team_id", "text", "none", "Apple: the team, instead of client_secret."),
+    key("providers.<name>.key_id", "text", "none", "Apple: the key's id."),
+    key(
+        "providers.<name>.private_key",
+        "text",
+        "none",
+        "Apple: the key, PKCS #8 in PEM (the .p8 file's text).",
+    ),
+    key(
+        "providers.<name>.client_auth",
+        "basic or post",
+        "the preset's, else basic",
+        "Whether the secret goes into the header or the form of a token request.",
+    ),
+    key(
+        "providers.<name>.issuer",
+        "URL",
+        "the preset's",
+        "OpenID Connect: the issuer identifier, exactly as the site writes it.",
+    ),
+    key("providers.<name>.authorization_url", "URL", "the preset's", "OAuth 2.0: where people go."),
+    key("providers.<name>.token_url", "URL", "the preset's", "OAuth 2.0: where the code is exchanged."),
+    key("providers.<name>.userinfo_url", "URL", "the preset's", "OAuth 2.0: where the profile is."),
+    key(
+        "providers.<name>.emails_url",
+        "URL",
+        "the preset's",
+        "OAuth 2.0: where a list of addresses is, each with email, primary and verified.",
+    ),
+    key(
+        "providers.<name>.scope",
+        "text",
+        "the preset's, else openid email profile",
+        "What is asked for, divided by blanks.",
+    ),
+    key(
+        "providers.<name>.parameters",
+        "text like prompt=consent&access_type=offline",
+        "the preset's",
+        "Further parameters of the authorization request.",
+    ),
+    key(
+        "providers.<name>.response_mode",
+        "query or form_post",
+        "the preset's, else query",
+        "How the answer comes back.",
+    ),
+    key(
+        "providers.<name>.id_token_algorithms",
+        "list of algorithms",
+        "those of the discovery document that are asymmetric",
+        "How ID tokens may be signed.",
+    ),
+    key("providers.<name>.profile.id", "rule", "the preset's, else sub or id", "Which field is the subject."),
+    key("providers.<name>.profile.name", "rule", "the preset's, else name", "Which field is the name."),
+    key("providers.<name>.profile.email", "rule", "the preset's, else email", "Which field is the address."),
+    key(
+        "providers.<name>.profile.email_verified",
+        "paths divided by &",
+        "the preset's, else email_verified (OAuth 2.0: none)",
+        "Which fields must be true for the address to count as proven.",
+    ),
+    key(
+        "providers.<name>.profile.image",
+        "rule",
+        "the preset's, else picture",
+        "Which field is the picture.",
+    ),
+    key(
+        "providers.<name>.sign_up",
+        "true or false",
+        "true",
+        "Whether people who are new make an account by signing in.",
+    ),
+    key(
+        "providers.<name>.link_by_email",
+        "true or false",
+        "false",
+        "Whether an address that is proven here and there is one person. docs/linking.md has every case.",
+    ),
     key("limits.window", "1 to 86400, seconds", "900", "The window in which attempts are counted."),
     key("limits.per_account", "1 to 1000000", "5", "Wrong passwords for one account from one address."),
     key(
@@ -189,14 +284,35 @@ impl Key {
     }
 }
 
+/// The key's name for a provider, or as it is when it is about none.
+fn named(key: &Key, provider: Option<&str>) -> String {
+    key.name.replace("<name>", provider.unwrap_or("<name>"))
+}
+
+/// The provider a key is about, unless it is one that has keys of its own.
+fn provider_of(name: &str) -> Option<&str> {
+    let provider = name.strip_prefix("providers.")?.split('.').next()?;
+    (!super::providers::OWN.contains(&provider)).then_some(provider)
+}
+
+/// Whether there is such a key.
+#[must_use]
+pub(super) fn is_known(name: &str) -> bool {
+    let provider = provider_of(name);
+    KEYS.iter().any(|key| named(key, provider) == name)
+}
+
 /// The known key whose name is nearest to `unknown`, when one is near at all.
 #[must_use]
-pub(super) fn nearest(unknown: &str) -> Option<&'static str> {
-    let distance = |key: &Key| strsim::damerau_levenshtein(key.name, unknown);
+pub(super) fn nearest(unknown: &str) -> Option<String> {
+    let provider = provider_of(unknown);
     let last = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
     KEYS.iter()
-        .map(|key| {
-            (distance(key).min(2 + strsim::damerau_levenshtein(&last(key.name), &last(unknown))), key.name)
+        .map(|key| named(key, provider))
+        .filter(|name| !name.contains('<'))
+        .map(|name| {
+            let distance = strsim::damerau_levenshtein(&name, unknown);
+            (distance.min(2 + strsim::damerau_levenshtein(&last(&name), &last(unknown))), name)
         })
         .min()
         .filter(|(distance, name)| *distance <= 2 + name.len() / 3)

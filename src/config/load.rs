@@ -9,9 +9,10 @@ use figment::{Figment, Profile};
 use super::read::Reader;
 use super::{
     AuditLogConfig, Config, ConfigErrors, CredentialsConfig, EmptySession, JwtConfig, LimitsConfig, Network,
-    PagesConfig, RouteAudit, SessionConfig, SiteUrl, secrets, url,
+    PagesConfig, RouteAudit, SessionConfig, SiteUrl, providers, secrets, url,
 };
 use crate::model::{Permission, Strategy};
+use crate::presets::{PRESETS, Preset};
 use crate::token::Format;
 
 /// Variables of the program and its tests that are no configuration.
@@ -34,6 +35,14 @@ impl Config {
     /// # Errors
     /// Everything that is wrong, at once.
     pub fn from_figment(figment: &Figment) -> Result<Self, ConfigErrors> {
+        Self::with_presets(figment, &[])
+    }
+
+    /// As [`Config::from_figment`], knowing further sites besides those that come with the library.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn with_presets(figment: &Figment, further: &[Preset]) -> Result<Self, ConfigErrors> {
         let figment = with_environment(figment.clone());
         let mut reader = Reader::new(&figment);
         reader.refuse_unknown();
@@ -44,6 +53,8 @@ impl Config {
         let jwt = jwt(&mut reader);
         let session = session(&mut reader, jwt.format);
         let credentials = credentials(&mut reader);
+        let presets: Vec<Preset> = further.iter().chain(PRESETS).copied().collect();
+        let providers = providers::read(&mut reader, &presets);
         let limits = limits(&mut reader);
         let audit_log = audit_log(&mut reader);
         let metrics = metrics(&mut reader);
@@ -73,6 +84,7 @@ impl Config {
             jwt,
             pages,
             credentials,
+            providers,
             #[cfg(feature = "server")]
             database: database.options,
             limits,

@@ -12,6 +12,8 @@ mod errors;
 mod keys;
 mod load;
 mod network;
+mod provider;
+mod providers;
 mod read;
 mod secrets;
 mod url;
@@ -23,6 +25,7 @@ pub use self::url::SiteUrl;
 pub use errors::{ConfigError, ConfigErrors};
 pub use keys::{KEYS, Key, markdown};
 pub use network::Network;
+pub use provider::{ClientSecret, Endpoints, ProfileRules, ProviderConfig, is_endpoint};
 
 use crate::model::{Permission, Strategy};
 use crate::secret::SecretRing;
@@ -48,6 +51,8 @@ pub struct Config {
     pub pages: PagesConfig,
     /// `[providers.credentials]`; `None` when `enabled = false`.
     pub credentials: Option<CredentialsConfig>,
+    /// `[providers.NAME]`: other sites, in order of their names.
+    pub providers: Vec<ProviderConfig>,
     /// `[database]` keys and `database_url`.
     #[cfg(feature = "server")]
     pub database: crate::store::OpenOptions,

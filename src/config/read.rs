@@ -4,7 +4,7 @@ use figment::value::{Dict, Num, Value};
 use figment::{Figment, Source};
 
 use super::errors::{ConfigError, ConfigErrors};
-use super::keys::{KEYS, nearest};
+use super::keys::{is_known, nearest};
 
 /// Reads keys below `auth`; what is wrong is noted, and reading goes on with the default.
 pub(super) struct Reader<'a> {
@@ -41,13 +41,21 @@ impl<'a> Reader<'a> {
         self.figment.find_value(&format!("auth.{key}")).ok()
     }
 
+    /// The names of the tables below a key.
+    pub(super) fn tables(&self, key: &str) -> Vec<String> {
+        let Some(Value::Dict(_, keys)) = self.value(key) else {
+            return Vec::new();
+        };
+        keys.into_iter().filter(|(_, value)| matches!(value, Value::Dict(..))).map(|(name, _)| name).collect()
+    }
+
     /// A whole number within bounds.
     pub(super) fn number(&mut self, key: &str, bounds: std::ops::RangeInclusive<i64>, default: i64) -> i64 {
         let Some(value) = self.value(key) else {
             return default;
         };
         let number = match &value {
-            Value::Num(_, number) => whole(*number),
+            Value::Num(_, number) => whole(*number).and_then(|n| i64::try_from(n).ok()),
             _ => None,
         };
         match number {
@@ -134,7 +142,7 @@ impl<'a> Reader<'a> {
             Err(_) => {}
         }
         for name in found {
-            if KEYS.iter().any(|key| key.name == name) {
+            if is_known(&name) {
                 continue;
             }
             let expected = match nearest(&name) {
@@ -179,11 +187,9 @@ fn leaves(prefix: &str, keys: &Dict, found: &mut Vec<String>) {
     }
 }
 
-fn whole(number: Num) -> Option<i64> {
-    number
-        .to_i128()
-        .or_else(|| number.to_u128().and_then(|n| i128::try_from(n).ok()))
-        .and_then(|n| i64::try_from(n).ok())
+/// A whole number of whatever size.
+pub(super) fn whole(number: Num) -> Option<i128> {
+    number.to_i128().or_else(|| number.to_u128().and_then(|n| i128::try_from(n).ok()))
 }
 
 /// A value as a person wrote it; long ones are cut. Only for keys that hold no secret.

@@ -67,7 +67,7 @@ impl Credentials {
         if outdated {
             self.strengthen(&user.id, password).await;
         }
-        Ok(Identity { user, method: AuthMethod::Pwd })
+        Ok(Identity { user, method: AuthMethod::Pwd, provider: "credentials".to_owned(), profile: None })
     }
 
     /// Replaces a hash made with weaker parameters while the password is at hand. That it fails is no reason to

@@ -2,14 +2,34 @@
 //!
 //! A provider turns what a person presented into an [`Identity`]; whether that identity may sign in, and what session
 //! it gets, is [`crate::signin`]'s to decide.
+//!
+//! # Other sites
+//! | what | file |
+//! | --- | --- |
+//! | all of them, and the two halves of a sign-in there | `federation.rs` |
+//! | OpenID Connect | `oidc.rs`, with `discovery.rs` (document and keys) and `id_token.rs` |
+//! | OAuth 2.0 | `oauth.rs` |
+//! | codes into tokens | `token_endpoint.rs` |
+//! | what the browser keeps meanwhile | `transaction.rs` |
+//! | what a site's answer means | `profile.rs`, by the rules of [`crate::presets`] |
+//! | the one client that asks | `http.rs` |
 
 mod credentials;
+mod discovery;
 mod door;
+mod federation;
 pub mod hasher;
+mod http;
+pub mod id_token;
+mod oauth;
+mod oidc;
 pub mod passkeys;
 pub mod passwords;
+mod profile;
 pub mod recovery;
+mod token_endpoint;
 pub mod totp;
+mod transaction;
 mod working_memory;
 
 use serde::Serialize;
@@ -18,8 +38,14 @@ use crate::config::SiteUrl;
 use crate::model::{AuthMethod, User};
 
 pub use credentials::{Credentials, CredentialsError};
+pub use discovery::REFRESH_EVERY;
 pub use door::Turn;
+pub(crate) use federation::Returned;
+pub use federation::{Federation, Provider};
 pub use hasher::Hasher;
+pub use profile::Profile;
+pub use token_endpoint::ProviderTokens;
+pub use transaction::{MAX_AGE as TRANSACTION_AGE, Transaction, cookie_id};
 
 /// Somebody who proved who they are.
 #[derive(Debug, Clone)]
@@ -28,6 +54,36 @@ pub struct Identity {
     pub user: User,
     /// How they proved it.
     pub method: AuthMethod,
+    /// By which provider.
+    pub provider: String,
+    /// What the other site says of them.
+    pub profile: Option<Box<Profile>>,
+}
+
+/// Why another site did not vouch for anybody. The texts are for the log.
+#[derive(Debug, thiserror::Error)]
+pub enum ProviderError {
+    /// It cannot be reached, or not in time.
+    #[error("the other site cannot be reached: {0}")]
+    Unreachable(String),
+    /// Its answer breaks a rule.
+    #[error("the other site's answer cannot be used: {0}")]
+    Answer(String),
+    /// Its ID token was refused.
+    #[error("the ID token was refused: {0}")]
+    IdToken(#[from] id_token::IdTokenError),
+    /// It says no.
+    #[error("the other site says no: {0}")]
+    Refused(String),
+    /// It does not say who somebody is.
+    #[error("the profile cannot be used: {0}")]
+    Profile(String),
+    /// The sign-in was not begun in this browser, is over, or came back before.
+    #[error("the sign-in cannot be gone on with: {0}")]
+    State(&'static str),
+    /// A fault of our own.
+    #[error("{0}")]
+    Internal(String),
 }
 
 /// A provider as `GET providers` shows it.
@@ -37,7 +93,7 @@ pub struct PublicProvider {
     pub id: String,
     /// What people call it.
     pub name: String,
-    /// `credentials`, as NextAuth names the kinds.
+    /// `credentials`, `oauth` or `oidc`, as NextAuth names the kinds.
     #[serde(rename = "type")]
     pub kind: &'static str,
     /// Where a sign-in starts.

@@ -32,7 +32,14 @@ pub(super) async fn page(
     notice: Option<&str>,
 ) -> Answer {
     // A closed list: the query chooses among our own texts.
-    const NOTICES: [&str; 4] = ["name_saved", "password_changed", "session_ended", "sessions_ended"];
+    const NOTICES: [&str; 6] = [
+        "name_saved",
+        "password_changed",
+        "session_ended",
+        "sessions_ended",
+        "account_unlinked",
+        "last_way_in",
+    ];
     let notice = NOTICES.iter().find(|known| Some(**known) == notice);
     let notice = notice.map(|known| pages.locales().text(context.lang(), &format!("notice_{known}")));
     let fine = Outcome { status: Status::Ok, errors: Vec::new() };
@@ -176,6 +183,10 @@ async fn show(
         Ok(account) => account,
         Err(error) => return Failure::from(error).answer(request).await,
     };
+    let accounts = match super::linked::section(auth, sign_in, session).await {
+        Ok(accounts) => accounts,
+        Err(error) => return Failure::from(error).answer(request).await,
+    };
     let text = |key: &str| pages.locales().text(context.lang(), key);
     let errors: Vec<Value> =
         outcome.errors.iter().map(|(field, code)| json!({ "field": field, "message": text(code) })).collect();
@@ -190,6 +201,7 @@ async fn show(
             "created_at": account.created_at.map(crate::clock::Timestamp::to_rfc3339),
         },
         "sessions": sessions,
+        "accounts": accounts,
         "notice": notice,
         "errors": errors,
         "has_password": account.created_at.is_some(),

@@ -11,6 +11,7 @@ use super::medium::prefers_html;
 use super::page::failure_page;
 use crate::config::SiteUrl;
 use crate::guards::CsrfError;
+use crate::providers::ProviderError;
 use crate::session::encode_component;
 use crate::signin::{FactorError, Redirects, SignInError, SignUpError};
 use crate::store;
@@ -57,6 +58,12 @@ impl Failure {
         Self::new(Status::NotFound, "not_found", "default")
     }
 
+    /// A sign-in at another site that could not be begun.
+    pub(crate) fn from_start(error: &ProviderError) -> Self {
+        tracing::warn!(%error, "a sign-in at another site could not be started");
+        Self::new(Status::ServiceUnavailable, "provider_unavailable", "OAuthSignin").later(RETRY_AFTER)
+    }
+
     /// Where a script is told to go: the error page, which knows the text.
     fn url(&self, site: &SiteUrl) -> String {
         match (&self.location, self.error) {
@@ -76,7 +83,16 @@ impl Failure {
         let wait = self.retry_after;
         let answer = if script {
             Answer::script_redirect(self.status, &self.url(site))
-        } else if matches!(self.error, "csrf" | "CredentialsSignin" | "AccessDenied") {
+        } else if matches!(
+            self.error,
+            "csrf"
+                | "CredentialsSignin"
+                | "AccessDenied"
+                | "OAuthSignin"
+                | "OAuthCallback"
+                | "OAuthCreateAccount"
+                | "OAuthAccountNotLinked"
+        ) {
             Answer::redirect(self.url(site))
         } else {
             return self.answer(request).await;
@@ -106,6 +122,14 @@ impl From<SignInError> for Failure {
             }
             SignInError::Limited(hit) => limited(hit.retry_after),
             SignInError::Busy(seconds) => busy(seconds),
+            SignInError::NotLinked | SignInError::Overtaken => {
+                Self::new(Status::Forbidden, "account_not_linked", "OAuthAccountNotLinked")
+            }
+            SignInError::NoAddress => Self::new(Status::Forbidden, "address_missing", "OAuthCreateAccount"),
+            SignInError::Provider(error) => {
+                tracing::warn!(%error, "a sign-in at another site failed");
+                Self::new(Status::Unauthorized, "provider_failed", "OAuthCallback")
+            }
             SignInError::Store(error) => error.into(),
             SignInError::Hook(error) => {
                 tracing::error!(%error, "a hook failed");

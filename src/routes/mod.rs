@@ -3,7 +3,9 @@
 //! | route | file |
 //! | --- | --- |
 //! | `GET signin`, `GET signin/<provider>`, `POST signin/<provider>` | `signin.rs` |
-//! | `GET, POST callback/<provider>` | `callback.rs` |
+//! | `POST callback/credentials` | `callback.rs` |
+//! | `GET, POST callback/<provider>` of other sites | `federated.rs` |
+//! | `POST account/unlink` | `linked.rs` |
 //! | `GET, POST signout` | `signout.rs` |
 //! | `GET, POST session` | `session.rs` |
 //! | `GET csrf`, `GET providers`, `POST _log` | `small.rs` |
@@ -33,8 +35,10 @@ mod catchers;
 mod error;
 mod factor;
 mod failure;
+mod federated;
 mod form;
 mod language;
+mod linked;
 mod medium;
 mod page;
 mod passkey;
@@ -66,6 +70,7 @@ pub(crate) fn routes() -> Vec<Route> {
         account::change_password,
         account::end_session,
         account::end_others,
+        linked::unlink,
         security::page,
         security::totp_page,
         security::enable_totp,
@@ -80,6 +85,9 @@ pub(crate) fn routes() -> Vec<Route> {
         callback::credentials,
         callback::credentials_get,
         callback::credentials_head,
+        federated::come_back,
+        federated::come_back_by_post,
+        federated::come_back_head,
         error::error,
         error::error_in_path,
         error::verify_request,

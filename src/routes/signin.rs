@@ -7,6 +7,7 @@ use serde_json::json;
 use super::answer::Answer;
 use super::callback_url::{self, CallbackUrl};
 use super::failure::Failure;
+use super::federated;
 use super::form::{CheckedForm, FormError};
 use super::page::page as render;
 use super::session::Sender;
@@ -64,11 +65,11 @@ pub(super) fn page_of_provider(
 }
 
 /// Starts a sign-in. With credentials there is nothing to start: the form posts to the callback.
-#[post("/signin/<_provider>", data = "<form>")]
+#[post("/signin/<provider>", data = "<form>")]
 pub(super) async fn start(
     sender: Sender<'_>,
     auth: &State<Auth>,
-    _provider: &str,
+    provider: &str,
     form: Result<CheckedForm, FormError>,
 ) -> Answer {
     let form = match form {
@@ -78,7 +79,11 @@ pub(super) async fn start(
             return failure.answer_action(sender.0, &auth.config.url, error.script).await;
         }
     };
-    callback_url::choose(sender.0, auth, form.optional("callbackUrl"));
+    let wanted = callback_url::choose(sender.0, auth, form.optional("callbackUrl"));
+    let federation = auth.sign_in.as_ref().and_then(crate::signin::SignIn::federation);
+    if let Some(provider) = federation.and_then(|federation| federation.find(provider)) {
+        return federated::begin(sender.0, auth, provider, &wanted, form.is_script()).await;
+    }
     let url = auth.config.url.base("signin");
     if form.is_script() { Answer::script_redirect(Status::Ok, &url) } else { Answer::redirect(url) }
 }

@@ -31,7 +31,11 @@ pub(super) fn providers(auth: &State<Auth>) -> Answer {
 /// The providers people can choose from.
 pub(super) fn public_providers(auth: &Auth) -> Vec<PublicProvider> {
     let credentials = auth.config.credentials.as_ref();
-    credentials.map(|rules| PublicProvider::credentials(&rules.name, &auth.config.url)).into_iter().collect()
+    let credentials = credentials.map(|rules| PublicProvider::credentials(&rules.name, &auth.config.url));
+    let federation = auth.sign_in.as_ref().and_then(crate::signin::SignIn::federation);
+    let v5 = auth.config.jwt.format == crate::token::Format::AuthJsV5;
+    let others = federation.into_iter().flat_map(crate::providers::Federation::all);
+    credentials.into_iter().chain(others.map(|provider| provider.public(&auth.config.url, v5))).collect()
 }
 
 /// NextAuth's browser clients report their errors here. Anybody can send anything: it is cut, stripped of control

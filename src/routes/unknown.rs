@@ -20,9 +20,14 @@ impl Handler for Unknown {
         if failure_of(request).is_some() {
             return Outcome::forward(data, Status::Unauthorized);
         }
-        let detail = format!("This action with HTTP {} is not supported.", request.method());
-        Outcome::from(request, Answer::problem(Status::BadRequest, "action_unknown", Some(&detail)))
+        Outcome::from(request, answer(request.method()))
     }
+}
+
+/// What is not known is answered so.
+pub(super) fn answer(method: Method) -> Answer {
+    let detail = format!("This action with HTTP {method} is not supported.");
+    Answer::problem(Status::BadRequest, "action_unknown", Some(&detail))
 }
 
 /// One route for every method; HEAD is answered by GET's.

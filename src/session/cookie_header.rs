@@ -53,6 +53,12 @@ impl<'a> CookieHeader<'a> {
         decode(first)
     }
 
+    /// What follows `prefix` in the names that begin with it, in the order of the header.
+    #[must_use]
+    pub fn names_after(&self, prefix: &str) -> Vec<&'a str> {
+        self.pairs().filter_map(|(name, _)| name.strip_prefix(prefix)).take(64).collect()
+    }
+
     /// Names, and values with the blanks around them.
     fn pairs(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
         std::iter::once(self.line)

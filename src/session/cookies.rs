@@ -192,6 +192,26 @@ impl CookieRules {
         [self.delete(self.pending_name()), self.delete(self.challenge_name())]
     }
 
+    /// What the names of cookies for sign-ins under way begin with.
+    #[must_use]
+    pub fn transaction_prefix(&self) -> &'static str {
+        if self.secure { "__Host-countersign.oauth." } else { "countersign.oauth." }
+    }
+
+    /// Remembers a sign-in under way, in a cookie of its own.
+    #[must_use]
+    pub fn transaction(&self, id: &str, sealed: &str, max_age: i64) -> SetCookie {
+        let age = time::Duration::seconds(max_age);
+        let name = format!("{}{id}", self.transaction_prefix());
+        self.build(&name, &encode_component(sealed), None, Some(age))
+    }
+
+    /// Forgets a sign-in under way.
+    #[must_use]
+    pub fn delete_transaction(&self, id: &str) -> SetCookie {
+        self.delete(&format!("{}{id}", self.transaction_prefix()))
+    }
+
     fn delete(&self, name: &str) -> SetCookie {
         self.build(name, "", None, Some(time::Duration::ZERO))
     }

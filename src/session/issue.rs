@@ -79,7 +79,7 @@ pub struct Device {
 /// What the two strategies share when there is a store.
 #[derive(Debug)]
 pub(super) struct Stored {
-    store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Store>,
     revocations: Arc<RevocationList>,
     private: Derived<PrivateCookie>,
     /// Held by whoever asks the store about revocations out of turn.
@@ -348,7 +348,7 @@ impl Sessions {
 
     /// When the longest-lived session that began at `authenticated_at` ends by itself: a revocation must last as long.
     /// A token of another issuer may outlive our own ages, so the idle life counts on top.
-    fn last_moment(&self, authenticated_at: Timestamp) -> Timestamp {
+    pub(super) fn last_moment(&self, authenticated_at: Timestamp) -> Timestamp {
         let longest = self.ages.absolute_age.max(self.ages.max_age);
         authenticated_at.plus(longest).max(self.clock.now().plus(self.ages.max_age))
     }
@@ -363,7 +363,7 @@ impl Sessions {
         self.last_moment(self.clock.now())
     }
 
-    fn store(&self) -> Result<&Stored, store::Error> {
+    pub(super) fn store(&self) -> Result<&Stored, store::Error> {
         self.stored.as_ref().ok_or_else(|| store::Error::Unavailable("this program has no store".to_owned()))
     }
 }

@@ -31,6 +31,8 @@ mod jwt;
 #[cfg(feature = "server")]
 mod private_cookie;
 mod revocations;
+#[cfg(feature = "server")]
+mod take_over;
 mod verified;
 
 use std::sync::Arc;

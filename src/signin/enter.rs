@@ -38,13 +38,26 @@ impl SignIn {
     /// # Errors
     /// [`SignInError`]; no session was begun then.
     pub(crate) async fn enter(&self, identity: &Identity, entry: Entry<'_>) -> Result<Entered, SignInError> {
-        let Identity { user, method } = identity;
-        let attempt = SignInAttempt { user, method: *method, address: entry.client.address };
-        match self.hooks.sign_in(&attempt).await.map_err(SignInError::Hook)? {
-            Decision::Allow => {}
-            Decision::Deny => return Err(SignInError::Denied(None)),
-            Decision::Redirect(page) => return Err(SignInError::Denied(Some(page))),
-        }
+        self.enter_and(identity, entry, std::future::ready(Ok(()))).await
+    }
+
+    /// As [`SignIn::enter`], and settles something (a newcomer's account, a link) once the host has agreed and before a
+    /// second proof is asked for or a session begun.
+    ///
+    /// # Errors
+    /// [`SignInError`]; no session was begun then.
+    pub(crate) async fn enter_and(
+        &self,
+        identity: &Identity,
+        entry: Entry<'_>,
+        settle: impl Future<Output = Result<(), SignInError>> + Send,
+    ) -> Result<Entered, SignInError> {
+        let Identity { user, method, provider, profile } = identity;
+        let (provider, profile) = (provider.as_str(), profile.as_deref());
+        let attempt =
+            SignInAttempt { user, method: *method, address: entry.client.address, provider, profile };
+        self.ask_host(&attempt).await?;
+        settle.await?;
         if let Some(pending) = self.second_step(identity).await? {
             return Ok(Entered::SecondFactor(pending));
         }
@@ -73,5 +86,14 @@ impl SignIn {
         let issued = self.sessions.issue(grant).await?;
         self.tell(&Event::SignedIn { session: &issued.session, address: entry.client.address }).await;
         Ok(issued)
+    }
+
+    /// Asks the host.
+    pub(super) async fn ask_host(&self, attempt: &SignInAttempt<'_>) -> Result<(), SignInError> {
+        match self.hooks.sign_in(attempt).await.map_err(SignInError::Hook)? {
+            Decision::Allow => Ok(()),
+            Decision::Deny => Err(SignInError::Denied(None)),
+            Decision::Redirect(page) => Err(SignInError::Denied(Some(page))),
+        }
     }
 }

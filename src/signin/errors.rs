@@ -3,9 +3,9 @@
 use super::hooks::HookError;
 use super::limits::LimitHit;
 use crate::model::{DisplayNameError, EmailError};
-use crate::providers::CredentialsError;
 use crate::providers::hasher::HashError;
 use crate::providers::passwords::PasswordError;
+use crate::providers::{CredentialsError, ProviderError};
 use crate::secret::EntropyError;
 use crate::session::IssueError;
 use crate::store;
@@ -25,6 +25,18 @@ pub enum SignInError {
     /// Too many passwords are being checked right now.
     #[error("too many passwords are being checked; try again in {0} seconds")]
     Busy(u32),
+    /// The account at the other site, or its address, is somebody else's here.
+    #[error("the account at the other site belongs to somebody else here")]
+    NotLinked,
+    /// The other site tells no address, and without one there is no account.
+    #[error("the other site tells no address")]
+    NoAddress,
+    /// Another request was faster: decide again.
+    #[error("what was decided on has changed")]
+    Overtaken,
+    /// The other site did not vouch.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
     /// The store did not answer.
     #[error(transparent)]
     Store(#[from] store::Error),

@@ -324,7 +324,17 @@ impl SignIn {
             }
         };
         self.limits.take_back(receipt).await;
-        Ok(self.enter(&Identity { user, method: AuthMethod::Passkey }, entry).await?)
+        Ok(self
+            .enter(
+                &Identity {
+                    user,
+                    method: AuthMethod::Passkey,
+                    provider: "passkey".to_owned(),
+                    profile: None,
+                },
+                entry,
+            )
+            .await?)
     }
 
     /// The owner of the passkey that answered a challenge of ours, which is spent by it.

@@ -36,7 +36,8 @@ use std::net::IpAddr;
 use rocket::async_trait;
 use serde_json::{Map, Value};
 
-use crate::model::{AuthMethod, Email, User};
+use crate::model::{AuthMethod, Email, User, UserId};
+use crate::providers::Profile;
 use crate::session::SessionData;
 use crate::token::Claims;
 
@@ -52,6 +53,10 @@ pub struct SignInAttempt<'a> {
     pub method: AuthMethod,
     /// From where.
     pub address: Option<IpAddr>,
+    /// By which provider: `credentials`, or the id of another site.
+    pub provider: &'a str,
+    /// What the other site says of them.
+    pub profile: Option<&'a Profile>,
 }
 
 /// What [`Hooks::sign_in`] decides.
@@ -111,6 +116,30 @@ pub enum Event<'a> {
     SessionRenewed {
         /// The session, with its new expiry.
         session: &'a SessionData,
+    },
+    /// An account at another site was linked to somebody's account here.
+    AccountLinked {
+        /// Whose.
+        user: &'a UserId,
+        /// At which site.
+        provider: &'a str,
+        /// From where.
+        address: Option<IpAddr>,
+    },
+    /// The owner of an address took over an account whose holder had never proven it: the holder's password, links and
+    /// sessions have ended.
+    AccountTakenOver {
+        /// Whose account it is now.
+        user: &'a UserId,
+        /// By which site.
+        provider: &'a str,
+        /// From where.
+        address: Option<IpAddr>,
+    },
+    /// A link was removed.
+    AccountUnlinked {
+        /// Whose.
+        user: &'a UserId,
     },
     /// A sign-in failed.
     SignInFailed {

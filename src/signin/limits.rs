@@ -75,6 +75,11 @@ impl Limits {
         Self { store, clock, config, owed: Arc::default() }
     }
 
+    /// This moment, by the clock that windows are counted by.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Counts an attempt to sign in by password.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use super::limits::{Attempt, Counted, Limits, Receipt, network_of};
 use crate::audit::AuditLog;
 use crate::config::CredentialsConfig;
 use crate::model::{AuthMethod, Email};
-use crate::providers::{Credentials, CredentialsError};
+use crate::providers::{Credentials, CredentialsError, Federation};
 use crate::secret::Password;
 use crate::session::{Issued, RESERVED_CLAIMS, SessionData, Sessions};
 use crate::store::{self, Store};
@@ -52,6 +52,7 @@ pub struct SignIn {
     pub(super) site_name: String,
     pub(super) audit: Arc<AuditLog>,
     pub(super) factors: Option<Arc<SecondFactors>>,
+    pub(super) federation: Option<Arc<Federation>>,
 }
 
 impl std::fmt::Debug for SignIn {
@@ -73,13 +74,31 @@ impl SignIn {
         audit: Arc<AuditLog>,
     ) -> Self {
         let (credentials, rules) = credentials.unzip();
-        Self { store, limits, credentials, rules, hooks, sessions, site_name, audit, factors: None }
+        Self {
+            store,
+            limits,
+            credentials,
+            rules,
+            hooks,
+            sessions,
+            site_name,
+            audit,
+            factors: None,
+            federation: None,
+        }
     }
 
     /// With second factors.
     #[must_use]
     pub fn with_factors(mut self, factors: SecondFactors) -> Self {
         self.factors = Some(Arc::new(factors));
+        self
+    }
+
+    /// With other sites.
+    #[must_use]
+    pub fn with_federation(mut self, federation: Federation) -> Self {
+        self.federation = Some(Arc::new(federation));
         self
     }
 
@@ -195,11 +214,14 @@ impl SignIn {
 }
 
 /// What the host is told of a failure; faults of our own are logged where they become an answer.
-fn failure_code(error: &SignInError) -> Option<&'static str> {
+pub(super) fn failure_code(error: &SignInError) -> Option<&'static str> {
     match error {
         SignInError::Credentials => Some("CredentialsSignin"),
         SignInError::Denied(_) => Some("AccessDenied"),
         SignInError::Limited(_) => Some("RateLimited"),
+        SignInError::NotLinked => Some("OAuthAccountNotLinked"),
+        SignInError::NoAddress => Some("OAuthCreateAccount"),
+        SignInError::Provider(_) => Some("OAuthCallback"),
         _ => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::hooks::Event;
 use super::service::SignIn;
-use crate::audit::{AuditEvent, AuditLog, Entry};
+use crate::audit::{AuditEvent, AuditLog, Detail, Entry};
 use crate::metrics;
 
 impl SignIn {
@@ -48,6 +48,15 @@ fn entry_of(event: &Event<'_>) -> Option<Entry> {
             .address(*address)
             .detail("code", *code)
             .detail("method", method.as_str()),
+        Event::AccountLinked { user, provider, address } => Entry::new(AuditEvent::AccountLinked)
+            .user(user)
+            .address(*address)
+            .detail("provider", Detail::words(provider)),
+        Event::AccountTakenOver { user, provider, address } => Entry::new(AuditEvent::AccountTakenOver)
+            .user(user)
+            .address(*address)
+            .detail("provider", Detail::words(provider)),
+        Event::AccountUnlinked { user } => Entry::new(AuditEvent::AccountUnlinked).user(user),
         Event::SessionRenewed { .. } => return None,
     })
 }

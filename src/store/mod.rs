@@ -16,6 +16,7 @@
 //! denominator would cost the native types. One contract suite runs over both, and a test prepares every statement.
 
 mod access_tokens;
+mod accounts;
 mod attempts;
 mod audit;
 mod errors;
@@ -35,6 +36,7 @@ use std::sync::Arc;
 use rocket::async_trait;
 
 pub use access_tokens::AccessTokens;
+pub use accounts::{Accounts, Linked, SealedTokens, Unlinked};
 pub use attempts::{AttemptCount, Attempts};
 pub use audit::{Audit, AuditEnds, AuditFilter};
 pub use factors::{Ends, FactorStore, PasskeyAdded};
@@ -63,7 +65,16 @@ pub enum Error {
 /// Everything Countersign keeps.
 #[async_trait]
 pub trait Store:
-    Users + Sessions + Revocations + Attempts + Audit + FactorStore + Roles + AccessTokens + std::fmt::Debug
+    Users
+    + Sessions
+    + Revocations
+    + Attempts
+    + Audit
+    + FactorStore
+    + Roles
+    + AccessTokens
+    + Accounts
+    + std::fmt::Debug
 {
     /// Brings the schema up to this version.
     ///

@@ -254,7 +254,7 @@ async fn enter(auth: &Auth, user: &User, method: AuthMethod) -> Entered {
     let sign_in = auth.sign_in.as_ref();
     let sign_in =
         sign_in.unwrap_or_else(|| panic!("an application that only verifies tokens signs nobody in"));
-    let identity = Identity { user: user.clone(), method };
+    let identity = Identity { user: user.clone(), method, provider: "testing".to_owned(), profile: None };
     let entry = Entry { client: &signin::Client::default(), replaces: None };
     let entered = sign_in.enter(&identity, entry).await;
     entered.unwrap_or_else(|error| panic!("{} may not sign in: {error}", user.email))

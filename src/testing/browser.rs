@@ -144,6 +144,11 @@ impl<'a> Browser<'a> {
         self.client
     }
 
+    /// The names of its cookies.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.cookies.0.iter().map(|(name, _)| name.as_str())
+    }
+
     /// The value of a cookie, as it was sent.
     #[must_use]
     pub fn cookie(&self, name: &str) -> Option<&str> {

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::Cause;
 
 /// The parts of a token.
-pub(super) fn parts<const N: usize>(token: &str) -> Option<[&str; N]> {
+pub(crate) fn parts<const N: usize>(token: &str) -> Option<[&str; N]> {
     let mut split = token.split('.');
     let mut parts = [""; N];
     for part in &mut parts {
@@ -21,24 +21,24 @@ pub(super) fn parts<const N: usize>(token: &str) -> Option<[&str; N]> {
 }
 
 /// Canonical base64url.
-pub(super) fn decode(part: &str) -> Result<Vec<u8>, Cause> {
+pub(crate) fn decode(part: &str) -> Result<Vec<u8>, Cause> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| Cause::Malformed)
 }
 
 /// Base64url without padding.
-pub(super) fn encode(bytes: impl AsRef<[u8]>) -> String {
+pub(crate) fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// A protected header; `crit` names extensions that must be understood, and we understand none (RFC 7515 section
 /// 4.1.11).
-pub(super) fn header(part: &str) -> Result<Map<String, Value>, Cause> {
+pub(crate) fn header(part: &str) -> Result<Map<String, Value>, Cause> {
     let header = object(&decode(part)?)?;
     if header.contains_key("crit") { Err(Cause::Critical) } else { Ok(header) }
 }
 
 /// A JSON object in UTF-8 in which no member is given twice, at any depth.
-pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, Cause> {
+pub(crate) fn object(bytes: &[u8]) -> Result<Map<String, Value>, Cause> {
     match serde_json::from_slice::<Strict>(bytes) {
         Ok(Strict(Value::Object(object))) => Ok(object),
         _ => Err(Cause::Malformed),

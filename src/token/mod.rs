@@ -47,7 +47,7 @@
 pub mod aead;
 mod claims;
 mod codec;
-mod compact;
+pub(crate) mod compact;
 #[doc(hidden)]
 pub mod keys;
 mod v3;

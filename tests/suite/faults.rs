@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use countersign::clock::Timestamp;
 use countersign::model::{
-    AccessTokenRecord, AuditEntry, AuditRecord, DisplayName, Email, Factors, NewUser, PasskeyRecord,
-    Permission, Revocation, SessionRecord, Subject, TotpRecord, User, UserId,
+    AccessTokenRecord, AuditEntry, AuditRecord, DisplayName, Email, ExternalId, Factors, LinkedAccount,
+    NewAccount, NewUser, PasskeyRecord, Permission, Revocation, SessionRecord, Subject, TotpRecord, User,
+    UserId,
 };
 use countersign::secret::TokenHash;
 use countersign::store::{
-    AccessTokens, AttemptCount, Attempts, Audit, AuditEnds, AuditFilter, Created, Ends, Error, FactorStore,
-    Inserted, PasskeyAdded, Replaced, Revocations, Roles, Sessions, Store, UserWithPassword, Users,
+    AccessTokens, Accounts, AttemptCount, Attempts, Audit, AuditEnds, AuditFilter, Created, Ends, Error,
+    FactorStore, Inserted, Linked, PasskeyAdded, Replaced, Revocations, Roles, SealedTokens, Sessions, Store,
+    Unlinked, UserWithPassword, Users,
 };
 use rocket::async_trait;
 use rocket::http::{ContentType, Method};
@@ -97,6 +99,18 @@ delegate! {
         fn revoke(subject: &Subject, not_after: Timestamp, expires_at: Timestamp) -> ();
         fn revocations_after(after: i64, limit: u32) -> Vec<Revocation>;
         fn delete_expired_revocations(before: Timestamp, limit: u32) -> u64;
+    }
+    Accounts {
+        fn find_account(external: &ExternalId) -> Option<(LinkedAccount, User)>;
+        fn list_accounts(user: &UserId) -> Vec<LinkedAccount>;
+        fn create_user_with_account(user: &NewUser, proven: Option<Timestamp>, image: Option<&str>, account: &NewAccount) -> Linked;
+        fn link_account(user: &UserId, account: &NewAccount) -> Linked;
+        fn take_over(user: &UserId, name: Option<&DisplayName>, account: &NewAccount, now: Timestamp, until: Timestamp) -> Linked;
+        fn unlink_account(user: &UserId, account: &str, other_way: bool) -> Unlinked;
+        fn keep_tokens(account: &str, sealed: &str) -> bool;
+        fn find_tokens(user: &UserId, provider: &str) -> Option<SealedTokens>;
+        fn lease_tokens(account: &str, lease: &TokenHash, now: Timestamp, until: Timestamp) -> Option<String>;
+        fn renew_tokens(account: &str, lease: &TokenHash, sealed: &str) -> bool;
     }
     Attempts {
         fn count_attempt(key: &TokenHash, now: Timestamp, window: i64) -> AttemptCount;

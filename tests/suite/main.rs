@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
 
 mod account;
+#[expect(unreachable_pub, reason = "the file of the guide, word for word")]
+mod acme;
 mod app;
 mod audit;
 mod browser;
@@ -14,10 +16,15 @@ mod faults;
 mod guard_check;
 mod guards;
 mod hooks;
+mod idp;
+mod linking;
 mod logs;
 mod names;
+mod oidc;
 mod pages;
+mod presets;
 mod protocol;
+mod provider_tokens;
 mod redirects;
 mod request_ids;
 mod roles;

@@ -27,7 +27,7 @@ fn the_corpus_of_hostile_tokens() {
             "v3" => Format::NextAuthV3,
             "v4" => Format::NextAuthV4,
             "v5" => Format::AuthJsV5,
-            // ID tokens of OpenID Connect are not read yet.
+            // ID tokens are read by other rules: the test below.
             _ => {
                 oidc += 1;
                 continue;
@@ -61,6 +61,46 @@ fn the_corpus_of_hostile_tokens() {
     assert!(accepted >= 8 && rejected >= 181 && either >= 9 && oidc >= 44, "{counts:?}");
     // Too long to keep; `tokens_too_long_or_too_deep` makes their like.
     assert!(absent.len() < 20, "{absent:?}");
+}
+
+#[test]
+fn the_corpus_of_hostile_id_tokens() {
+    use countersign::providers::id_token::{Expected, verify};
+    let corpus = data::read("corpus", "jwt_headers.json");
+    let provider = &corpus["parameters"]["oidc"];
+    let text = |name: &str| provider[name].as_str().unwrap();
+    let keys: Vec<jsonwebtoken::jwk::Jwk> = serde_json::from_value(provider["jwks"]["keys"].clone()).unwrap();
+    let secret = Secret::new(text("client_secret"));
+    let expected = Expected {
+        issuer: text("issuer"),
+        client_id: text("client_id"),
+        client_secret: Some(&secret),
+        nonce: text("nonce"),
+        algorithms: &[text("registered_alg").parse().unwrap()],
+        access_token: Some("an access token"),
+        now: Timestamp(corpus["parameters"]["frozen_now"].as_i64().unwrap()),
+    };
+    let (mut accepted, mut rejected) = (0, 0);
+    for entry in corpus["entries"].as_array().unwrap().iter().filter(|entry| entry["profile"] == "oidc") {
+        let Some(token) = entry["token"].as_str() else {
+            continue;
+        };
+        let outcome = verify(token, &keys, &expected);
+        let verdict = outcome.is_ok();
+        match entry["expected"].as_str().unwrap() {
+            "accept" | "accept_unlinked" => {
+                assert!(verdict, "{}: {outcome:?}", entry["recipe"]);
+                accepted += 1;
+            }
+            // Another audience beside us: refused, as the document of the verifier says.
+            "either" => assert!(!verdict, "{}", entry["recipe"]),
+            _ => {
+                assert!(!verdict, "{} was accepted", entry["recipe"]);
+                rejected += 1;
+            }
+        }
+    }
+    assert!(accepted >= 5 && rejected >= 35, "{accepted} {rejected}");
 }
 
 /// What is listed besides is read; nothing else is.

@@ -9,6 +9,7 @@
 //! dropped, and the pool is whole again as soon as the server is.
 
 mod access_tokens;
+mod accounts;
 mod attempts;
 mod audit;
 mod factors;

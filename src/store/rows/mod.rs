@@ -6,8 +6,8 @@ pub(super) mod factors;
 use super::{AuditEnds, Error, UserWithPassword};
 use crate::clock::Timestamp;
 use crate::model::{
-    AuditEntry, AuditRecord, AuthMethod, ChainHash, ChainMark, DisplayName, Email, Permission, Revocation,
-    SessionRecord, Strategy, Subject, User, UserId,
+    AuditEntry, AuditRecord, AuthMethod, ChainHash, ChainMark, DisplayName, Email, ExternalId, LinkedAccount,
+    Permission, Revocation, SessionRecord, Strategy, Subject, User, UserId,
 };
 use crate::secret::TokenHash;
 
@@ -51,6 +51,27 @@ pub(super) struct SessionRow {
 pub(super) struct SessionAndUserRow {
     #[sqlx(flatten)]
     session: SessionRow,
+    #[sqlx(flatten)]
+    user: UserRow,
+}
+
+/// A row of `accounts`.
+#[derive(sqlx::FromRow)]
+pub(super) struct AccountRow {
+    account_id: String,
+    user_id: String,
+    provider: String,
+    issuer: String,
+    subject: String,
+    label: Option<String>,
+    linked_at: i64,
+}
+
+/// An account at another site and the user it opens.
+#[derive(sqlx::FromRow)]
+pub(super) struct AccountAndUserRow {
+    #[sqlx(flatten)]
+    account: AccountRow,
     #[sqlx(flatten)]
     user: UserRow,
 }
@@ -133,6 +154,28 @@ impl TryFrom<SessionAndUserRow> for (SessionRecord, User) {
 
     fn try_from(row: SessionAndUserRow) -> Result<Self, Error> {
         Ok((row.session.try_into()?, row.user.try_into()?))
+    }
+}
+
+impl TryFrom<AccountRow> for LinkedAccount {
+    type Error = Error;
+
+    fn try_from(row: AccountRow) -> Result<Self, Error> {
+        Ok(Self {
+            id: row.account_id,
+            user_id: UserId::from_existing(row.user_id),
+            external: ExternalId { provider: row.provider, issuer: row.issuer, subject: row.subject },
+            label: row.label,
+            linked_at: Timestamp(row.linked_at),
+        })
+    }
+}
+
+impl TryFrom<AccountAndUserRow> for (LinkedAccount, User) {
+    type Error = Error;
+
+    fn try_from(row: AccountAndUserRow) -> Result<Self, Error> {
+        Ok((row.account.try_into()?, row.user.try_into()?))
     }
 }
 

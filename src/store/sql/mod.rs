@@ -18,7 +18,16 @@ macro_rules! session_columns {
     };
 }
 
+/// The columns of an account at another site, in the order of `rows::AccountRow`.
+macro_rules! account_columns {
+    () => {
+        "accounts.id AS account_id, accounts.user_id, accounts.provider, accounts.issuer, accounts.subject, \
+         accounts.label, accounts.linked_at"
+    };
+}
+
 pub(super) mod access_tokens;
+pub(super) mod accounts;
 pub(super) mod attempts;
 pub(super) mod audit;
 pub(super) mod factors;
@@ -41,6 +50,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static str> {
         factors::ALL,
         roles::ALL,
         access_tokens::ALL,
+        accounts::ALL,
     ];
     files.into_iter().flatten().copied().chain([PING, SCHEMA_VERSION])
 }

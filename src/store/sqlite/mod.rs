@@ -10,6 +10,7 @@
 //! that is left inside a transaction is closed.
 
 mod access_tokens;
+mod accounts;
 mod attempts;
 mod audit;
 mod factors;
