@@ -56,16 +56,33 @@ pub(super) fn migration(error: MigrateError, newest_known: i64) -> Error {
     }
 }
 
-/// Compares the schema a database has with the one this program needs.
-pub(super) fn compare_versions(found: Option<i64>, newest_known: i64) -> Result<(), Error> {
-    match found {
-        Some(found) if found == newest_known => Ok(()),
-        Some(found) if found > newest_known => Err(newer(found, newest_known)),
-        Some(found) => Err(Error::Schema(format!(
+/// Compares the schema a database has with the one this program needs: `found` is its newest step, `beyond` are those
+/// this program does not know.
+///
+/// One step more is allowed when its name says that it only expands (a file `0042_expand_…`): it adds tables, indices and
+/// columns that may be left out, so the program of the version before goes on working while instances are replaced one by
+/// one. Two steps, or one that says nothing, are refused.
+pub(super) fn compare_versions(
+    found: Option<i64>,
+    beyond: &[(i64, String)],
+    newest_known: i64,
+) -> Result<(), Error> {
+    match (found, beyond) {
+        (None, _) => {
+            Err(Error::Schema("the database has no schema yet: run `countersign migrate`".to_owned()))
+        }
+        (Some(_), [(_, name)]) if is_expansion(name) => Ok(()),
+        (Some(found), [_, ..]) => Err(newer(found, newest_known)),
+        (Some(found), []) if found >= newest_known => Ok(()),
+        (Some(found), []) => Err(Error::Schema(format!(
             "the database's schema is of version {found}, this program needs {newest_known}: run `countersign migrate`"
         ))),
-        None => Err(Error::Schema("the database has no schema yet: run `countersign migrate`".to_owned())),
     }
+}
+
+/// Whether a step's name says that the program of the version before works on.
+fn is_expansion(name: &str) -> bool {
+    name.split(' ').next() == Some("expand")
 }
 
 fn newer(found: i64, known: i64) -> Error {

@@ -76,12 +76,14 @@ pub trait Store:
     + Accounts
     + std::fmt::Debug
 {
-    /// Brings the schema up to this version.
+    /// Brings the schema up to this version. A database that is one step ahead is left as it is, when that step only
+    /// expands the schema.
     ///
     /// # Errors
-    /// [`Error::Schema`] when the database is of a newer version or its history was altered.
+    /// [`Error::Schema`] when the database is of a newer version otherwise, or its history was altered.
     async fn migrate(&self) -> Result<(), Error>;
-    /// Whether the schema is exactly the one this program needs, without changing it.
+    /// Whether the schema is one this program works with, without changing it: its own, or the next one when that only
+    /// expands it.
     async fn check_schema(&self) -> Result<(), Error>;
     /// Answers when the store answers.
     async fn ping(&self) -> Result<(), Error>;

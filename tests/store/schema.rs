@@ -13,6 +13,7 @@ on_both!(
     every_statement_can_be_prepared,
     migrating_twice_is_nothing,
     a_newer_schema_is_refused,
+    one_step_that_only_expands_is_lived_with,
     a_corrupt_row_is_an_error
 );
 
@@ -54,6 +55,32 @@ async fn a_newer_schema_is_refused(fresh: &Fresh) {
             panic!("{outcome:?}");
         };
         assert!(text.contains("newer version of countersign") && text.contains("9999"), "{text}");
+    }
+}
+
+/// While instances are replaced one by one, those of the version before meet the next version's schema.
+async fn one_step_that_only_expands_is_lived_with(fresh: &Fresh) {
+    execute(
+        fresh,
+        "INSERT INTO _countersign_migrations (version, description, success, checksum, execution_time) \
+         SELECT 9998, 'expand by notes', success, checksum, 0 FROM _countersign_migrations WHERE version = 1",
+    )
+    .await;
+    execute(fresh, "CREATE TABLE later_notes (id BIGINT PRIMARY KEY NOT NULL)").await;
+    execute(fresh, "ALTER TABLE users ADD COLUMN later_nickname TEXT").await;
+    fresh.store.migrate().await.unwrap();
+    fresh.store.check_schema().await.unwrap();
+    let id = user(&*fresh.store, "ada@example.com").await;
+    assert_eq!(fresh.store.find_user(&id).await.unwrap().unwrap().email.as_str(), "ada@example.com");
+    // Two steps are one too many, whatever they say of themselves.
+    execute(
+        fresh,
+        "INSERT INTO _countersign_migrations (version, description, success, checksum, execution_time) \
+         SELECT 9999, 'expand further', success, checksum, 0 FROM _countersign_migrations WHERE version = 1",
+    )
+    .await;
+    for outcome in [fresh.store.migrate().await, fresh.store.check_schema().await] {
+        assert!(matches!(outcome, Err(Error::Schema(_))), "{outcome:?}");
     }
 }
 
@@ -106,4 +133,41 @@ fn both_databases_have_the_same_migrations() {
     };
     assert_eq!(names("sqlite"), names("postgres"));
     assert!(names("sqlite").len() >= 4);
+}
+
+/// What a step may do that calls itself an expansion; docs/operations.md says the same to people.
+fn only_expands(sql: &str) -> bool {
+    let code: Vec<&str> = sql.lines().filter(|line| !line.trim_start().starts_with("--")).collect();
+    let code = code.join(" ").to_uppercase();
+    let mut statements = code.split(';').map(str::trim).filter(|statement| !statement.is_empty());
+    statements.all(|statement| {
+        let adds_column = statement.starts_with("ALTER TABLE")
+            && statement.contains(" ADD COLUMN ")
+            && (!statement.contains("NOT NULL") || statement.contains(" DEFAULT "));
+        let is_new = ["CREATE TABLE ", "CREATE INDEX "].iter().any(|word| statement.starts_with(word));
+        is_new || adds_column
+    })
+}
+
+#[test]
+fn a_step_that_calls_itself_an_expansion_is_one() {
+    assert!(only_expands("-- DROP\nCREATE TABLE a (b TEXT NOT NULL);\nALTER TABLE c ADD COLUMN d TEXT;"));
+    assert!(only_expands("ALTER TABLE c ADD COLUMN d TEXT NOT NULL DEFAULT '';"));
+    for sql in [
+        "ALTER TABLE c ADD COLUMN d TEXT NOT NULL;",
+        "DROP TABLE a;",
+        "UPDATE a SET b = 1;",
+        "CREATE UNIQUE INDEX a ON b (c);",
+    ] {
+        assert!(!only_expands(sql), "{sql}");
+    }
+    for folder in ["sqlite", "postgres"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(folder);
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.file_name().unwrap().to_str().unwrap().contains("_expand_") {
+                assert!(only_expands(&std::fs::read_to_string(&path).unwrap()), "{}", path.display());
+            }
+        }
+    }
 }

@@ -38,14 +38,16 @@ pub struct PostgresStore {
     timeout: Duration,
 }
 
-fn migrator() -> Migrator {
+pub(super) fn migrator() -> Migrator {
     let mut migrator = sqlx::migrate!("migrations/postgres");
     // A host that uses sqlx too has `_sqlx_migrations` for itself.
     migrator.dangerous_set_table_name("_countersign_migrations");
+    // Steps we do not know are judged afterwards, by the look at the schema.
+    migrator.set_ignore_missing(true);
     migrator
 }
 
-fn newest_migration() -> i64 {
+pub(super) fn newest_migration() -> i64 {
     migrator().iter().map(|migration| migration.version).max().unwrap_or_default()
 }
 
@@ -122,7 +124,8 @@ async fn answers(connection: &mut PgConnection, patience: Duration) -> Result<bo
 impl Store for PostgresStore {
     async fn migrate(&self) -> Result<(), Error> {
         let outcome = migrator().run(&self.pool).await;
-        outcome.map_err(|error| errors::migration(error, newest_migration()))
+        outcome.map_err(|error| errors::migration(error, newest_migration()))?;
+        self.check_schema().await
     }
 
     async fn check_schema(&self) -> Result<(), Error> {
@@ -133,7 +136,12 @@ impl Store for PostgresStore {
             Err(sqlx::Error::Database(_)) => None,
             Err(error) => return Err(error.into()),
         };
-        errors::compare_versions(found, newest_migration())
+        let query = sqlx::query_as::<_, (i64, String)>(sql::STEPS_AFTER).bind(newest_migration());
+        let beyond = match found {
+            Some(_) => self.bounded(async { Ok(query.fetch_all(&self.pool).await?) }).await?,
+            None => Vec::new(),
+        };
+        errors::compare_versions(found, &beyond, newest_migration())
     }
 
     async fn ping(&self) -> Result<(), Error> {

@@ -37,6 +37,9 @@ pub(super) mod sessions;
 pub(super) mod users;
 
 pub(super) const PING: &str = "SELECT 1";
+/// Steps of the schema that this program does not know; two tell as much as all.
+pub(super) const STEPS_AFTER: &str =
+    "SELECT version, description FROM _countersign_migrations WHERE version > $1 ORDER BY version LIMIT 2";
 pub(super) const SCHEMA_VERSION: &str = "SELECT MAX(version) FROM _countersign_migrations";
 
 /// Every statement that both databases share.
@@ -52,5 +55,5 @@ pub(super) fn all() -> impl Iterator<Item = &'static str> {
         access_tokens::ALL,
         accounts::ALL,
     ];
-    files.into_iter().flatten().copied().chain([PING, SCHEMA_VERSION])
+    files.into_iter().flatten().copied().chain([PING, SCHEMA_VERSION, STEPS_AFTER])
 }

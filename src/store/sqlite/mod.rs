@@ -129,7 +129,8 @@ async fn is_clean(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error
 #[async_trait]
 impl Store for SqliteStore {
     async fn migrate(&self) -> Result<(), Error> {
-        file::migrate(&self.writer).await
+        file::migrate(&self.writer).await?;
+        self.check_schema().await
     }
 
     async fn check_schema(&self) -> Result<(), Error> {
@@ -140,7 +141,12 @@ impl Store for SqliteStore {
             Err(sqlx::Error::Database(_)) => None,
             Err(error) => return Err(error.into()),
         };
-        errors::compare_versions(found, file::newest_migration())
+        let query = sqlx::query_as::<_, (i64, String)>(sql::STEPS_AFTER).bind(file::newest_migration());
+        let beyond = match found {
+            Some(_) => self.bounded(async { Ok(query.fetch_all(&self.readers).await?) }).await?,
+            None => Vec::new(),
+        };
+        errors::compare_versions(found, &beyond, file::newest_migration())
     }
 
     async fn ping(&self) -> Result<(), Error> {
