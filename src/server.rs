@@ -28,6 +28,8 @@ use crate::store::{self, Store};
 const CLEAN_EVERY: Duration = Duration::from_mins(1);
 /// How long a refusal waits to be written, together with others.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
+/// When they are looked for first: a process that is restarted again and again cleans up, too.
+const CLEAN_FIRST: Duration = Duration::from_secs(5);
 /// Rows deleted by one statement, so that nobody waits long for the one writer.
 const CLEAN_BATCH: u32 = 500;
 /// How long to wait before listening again, at first and at most.
@@ -325,8 +327,10 @@ async fn keep_audit(audit: Arc<AuditLog>) {
 
 /// Deletes what expired, in bounded batches. It runs on every instance without harm, and survives every failure.
 async fn clean_up(store: Arc<dyn Store>, revocations: Arc<RevocationList>, clock: Arc<dyn Clock>) {
+    let mut pause = CLEAN_FIRST;
     loop {
-        tokio::time::sleep(CLEAN_EVERY).await;
+        tokio::time::sleep(pause).await;
+        pause = CLEAN_EVERY;
         let before = clock.now().plus(-KEEP_EXPIRED);
         revocations.forget_expired(before);
         if let Err(error) = clean_once(&*store, before).await {

@@ -14,6 +14,7 @@ mod odd_requests;
 mod operations;
 mod outage;
 mod proxy;
+mod races;
 mod service;
 mod sockets;
 mod storm;
