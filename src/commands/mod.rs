@@ -2,6 +2,7 @@
 
 mod audit;
 mod check;
+mod migrate;
 mod routes;
 mod serve;
 mod users;
@@ -12,7 +13,6 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use countersign::config::Config;
 use countersign::secret::Secret;
-use countersign::server::open_store;
 
 use crate::site;
 
@@ -33,8 +33,8 @@ pub(crate) enum Command {
     /// Start the service (the default).
     #[default]
     Serve,
-    /// Bring the database's schema up to this version, and stop.
-    Migrate,
+    /// Bring the database's schema up to this version, and stop; with --from, move a database of SQLite to PostgreSQL.
+    Migrate(migrate::MigrateOptions),
     /// Print a fresh secret, fit for `secret` in Rocket.toml.
     Secret,
     /// Add, list, disable or enable users.
@@ -53,7 +53,7 @@ pub(crate) enum Command {
 pub(crate) async fn run(command: Command) -> ExitCode {
     let outcome = match command {
         Command::Serve => return serve::run().await,
-        Command::Migrate => migrate().await,
+        Command::Migrate(options) => migrate::run(options).await,
         Command::Secret => secret(),
         Command::User(command) => users::run(command).await,
         Command::Audit(command) => audit::run(command).await,
@@ -105,15 +105,6 @@ fn log_panic(info: &std::panic::PanicHookInfo<'_>) {
 /// The checked configuration, or all that is wrong with it.
 fn config() -> Result<Config, String> {
     site::config(&site::figment()).map_err(|errors| format!("the configuration has errors\n{errors}"))
-}
-
-async fn migrate() -> Result<(), String> {
-    let config = config()?;
-    let store = open_store(&config).await.map_err(|error| error.to_string())?;
-    store.migrate().await.map_err(|error| error.to_string())?;
-    store.close().await;
-    say("The database is up to date.");
-    Ok(())
 }
 
 fn secret() -> Result<(), String> {

@@ -9,6 +9,7 @@ mod headers;
 mod instances;
 mod limiter;
 mod monitoring;
+mod moving;
 mod names;
 mod odd_requests;
 mod operations;
