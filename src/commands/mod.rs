@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod migrate;
+mod reload;
 mod routes;
 mod serve;
 mod users;

@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
+use countersign::guards::Auth;
 use rocket::error::ErrorKind;
+use rocket::{Ignite, Rocket};
 
-use super::{config, fail};
+use super::{config, fail, reload};
 use crate::site;
 
 /// Serves until it is told to stop.
@@ -12,13 +14,30 @@ pub(super) async fn run() -> ExitCode {
     if let Err(problem) = config() {
         return fail(&problem);
     }
-    match site::rocket(site::figment()).launch().await {
+    match launch().await {
         Ok(landed) => {
             countersign::server::close(&landed).await;
             ExitCode::SUCCESS
         }
         Err(error) => fail(&explain(error.kind())),
     }
+}
+
+async fn launch() -> Result<Rocket<Ignite>, rocket::Error> {
+    let figment = site::figment();
+    // Before anything else: unheard, the signal would end the process.
+    #[cfg(unix)]
+    let hangups = reload::listen();
+    let rocket = site::rocket(figment.clone()).ignite().await?;
+    #[cfg(unix)]
+    match (rocket.state::<Auth>(), hangups) {
+        (Some(auth), Ok(hangups)) => {
+            rocket::tokio::spawn(reload::follow(hangups, auth.secrets.clone(), figment));
+        }
+        (_, Err(error)) => tracing::warn!(%error, "SIGHUP cannot be listened to"),
+        (None, Ok(_)) => {}
+    }
+    rocket.launch().await
 }
 
 /// One line a person can act on.

@@ -241,8 +241,9 @@ impl Sessions {
         Ok(Issued { value, expires_at, session })
     }
 
-    /// Renews a session carried by the cookie value `presented`: a later expiry, the same id, the present secret. `claims` replace the
-    /// token's own (with the database strategy they are left as the row has them). `None` when the session was renewed or ended meanwhile by another request.
+    /// Renews a session carried by the cookie value `presented`: a later expiry, the same id, the present secret. `claims`
+    /// replace the token's own (with the database strategy they are left as the row has them). `None` when the session was
+    /// renewed or ended meanwhile by another request.
     ///
     /// # Errors
     /// [`IssueError`]; the session is as it was then.

@@ -41,7 +41,8 @@ impl Codecs {
             let (mint, accept) = (jwt.format, jwt.accept.as_slice());
             Codec::new(CodecOptions { secrets, mint, accept, secure_cookies, max_age })
         };
-        Self { current: codec(ring), previous: ring.previous().as_ref().map(codec) }
+        let current = SecretRing::new(ring.current().clone(), Vec::new());
+        Self { current: codec(&current), previous: ring.previous().as_ref().map(codec) }
     }
 
     /// The claims of a token, and whether a previous secret vouches for it.

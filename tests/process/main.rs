@@ -16,6 +16,7 @@ mod operations;
 mod outage;
 mod proxy;
 mod races;
+mod rotation;
 mod service;
 mod sockets;
 mod storm;

@@ -28,6 +28,7 @@ mod provider_tokens;
 mod redirects;
 mod request_ids;
 mod roles;
+mod rotation;
 mod route_audit;
 mod sessions;
 mod sign_up;

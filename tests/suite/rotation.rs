@@ -1,0 +1,84 @@
+//! Secrets that are replaced while the application runs.
+
+use countersign::guards::Auth;
+use countersign::secret::{Secret, SecretRing};
+
+use crate::app::{App, SECRET, STRATEGIES};
+use crate::browser::{PASSWORD, Steps as _};
+
+const NEW: &str = "another-secret-0123456789-abcdefghijklmnopqrstuvw";
+const SESSION: &str = "next-auth.session-token";
+const CSRF: &str = "next-auth.csrf-token";
+
+fn replace(app: &App, secrets: &[&str]) {
+    let (current, previous) = secrets.split_first().unwrap();
+    let previous = previous.iter().map(|text| Secret::new(*text)).collect();
+    let auth = app.client().rocket().state::<Auth>().unwrap();
+    assert!(auth.secrets.replace(SecretRing::new(Secret::new(*current), previous)));
+}
+
+#[rocket::async_test]
+async fn a_session_of_a_previous_secret_is_issued_anew_by_the_present_one() {
+    for strategy in STRATEGIES {
+        let app = App::new(strategy).await;
+        let mut ada = app.browser().enter("ada@example.com").await;
+        assert_eq!(ada.me().await.0, 200);
+        let old = ada.session().unwrap().to_owned();
+        replace(&app, &[NEW, SECRET]);
+        let early = ada.get("/me").await;
+        assert_eq!(early.status, 200, "{strategy}");
+        assert!(early.headers("set-cookie").is_empty(), "{strategy}: not to and fro within a minute");
+        app.clock.advance(60);
+        let due = ada.get("/me").await;
+        assert!(due.set_cookie(SESSION).is_some(), "{strategy}: issued anew");
+        assert_ne!(ada.session().unwrap(), old);
+        app.clock.advance(60);
+        assert!(ada.get("/me").await.headers("set-cookie").is_empty(), "{strategy}: once is enough");
+        replace(&app, &[NEW]);
+        assert_eq!(ada.me().await.0, 200, "{strategy}");
+        let mut late = app.browser();
+        late.set_cookie(SESSION, &old);
+        assert_eq!(late.me().await, (401, "session_invalid".to_owned()), "{strategy}: the old secret left");
+    }
+}
+
+/// What was verified a moment ago was verified by secrets that are gone.
+#[rocket::async_test]
+async fn a_secret_that_is_removed_counts_at_once() {
+    for strategy in STRATEGIES {
+        let app = App::new(strategy).await;
+        let mut ada = app.browser().enter("ada@example.com").await;
+        assert_eq!((ada.me().await.0, ada.me().await.0), (200, 200));
+        replace(&app, &[NEW]);
+        assert_eq!(ada.me().await, (401, "session_invalid".to_owned()), "{strategy}");
+        ada.try_sign_in("ada@example.com", PASSWORD).await;
+        assert_eq!(ada.me().await.0, 200, "{strategy}: and the new one works");
+    }
+}
+
+#[rocket::async_test]
+async fn a_form_that_was_sent_out_before_is_taken_after() {
+    let app = App::new("jwt").await;
+    let mut ada = app.browser().enter("ada@example.com").await;
+    let token = ada.csrf().await;
+    let cookie = ada.cookie(CSRF).unwrap().to_owned();
+    replace(&app, &[NEW, SECRET]);
+    let mut other_tab = ada.clone();
+    assert_eq!(other_tab.csrf().await, token, "the same token, so that open forms go on working");
+    let again = other_tab.cookie(CSRF).unwrap().to_owned();
+    assert_ne!(again, cookie, "vouched for by the present secret");
+    replace(&app, &[NEW]);
+    let mut stranger = app.browser();
+    let fields = [
+        ("csrfToken", token.as_str()),
+        ("email", "ada@example.com"),
+        ("password", PASSWORD),
+        ("json", "true"),
+    ];
+    stranger.set_cookie(CSRF, &cookie);
+    let refused = stranger.form("/api/auth/callback/credentials", &fields).await;
+    assert_ne!(refused.status, 200, "the control: nobody vouches for the old cookie");
+    stranger.set_cookie(CSRF, &again);
+    let entered = stranger.form("/api/auth/callback/credentials", &fields).await;
+    assert_eq!(entered.status, 200, "{}", entered.body);
+}
