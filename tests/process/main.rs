@@ -16,6 +16,7 @@ mod operations;
 mod outage;
 mod proxy;
 mod races;
+mod revocations;
 mod rotation;
 mod service;
 mod sockets;
