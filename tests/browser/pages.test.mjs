@@ -38,7 +38,8 @@ describe("pages", { skip: leftOut }, () => {
     "/server-side-example", "/client-side-example", "/nowhere",
   ];
   const personal = [
-    "/", "/api/auth/account", "/api/auth/signout", "/server-side-example", "/client-side-example", "/protected",
+    "/", "/api/auth/account", "/api/auth/account/security", "/api/auth/account/security/totp", "/api/auth/account/tokens",
+    "/api/auth/signout", "/server-side-example", "/client-side-example", "/protected",
   ];
 
   for (const colorScheme of ["light", "dark"]) {
