@@ -6,6 +6,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use countersign::model::Permission;
+use countersign::store::Roles as _;
 use countersign::{CsrfForm, CsrfJson, Session};
 use rocket::form::Form;
 use rocket::http::{ContentType, Method};
@@ -13,14 +15,14 @@ use rocket::{FromForm, State};
 use serde_json::{Value, json};
 use sqlx::SqlitePool;
 
-use crate::app::{App, STRATEGIES, Setup};
+use crate::app::{App, START, STRATEGIES, Setup};
 use crate::browser::{Answer, Browser, PASSWORD, Steps as _};
 
 /// Routes that answer everybody: what they do is no effect. Each says why.
 const HARMLESS: [(&str, &str); 1] = [("/api/auth/_log", "a cut text is logged at debug level")];
 
 /// What every request carries, whatever the route takes of it.
-const FIELDS: [(&str, &str); 14] = [
+const FIELDS: [(&str, &str); 15] = [
     ("name", "Eve"),
     ("email", "eve@example.com"),
     ("password", PASSWORD),
@@ -32,10 +34,19 @@ const FIELDS: [(&str, &str); 14] = [
     ("lang", "ko"),
     ("text", "written"),
     ("role", "admin"),
+    ("act", "disable"),
     ("scope", "read"),
     ("callbackUrl", "/"),
     ("returnTo", "/"),
 ];
+
+/// Somebody who may do everything: what is refused is refused for what it is, and not for want of a role.
+async fn enter<'a>(app: &'a App, email: &str) -> Browser<'a> {
+    let browser = app.browser().enter(email).await;
+    let admin = Permission::parse("admin").unwrap();
+    app.store.grant_role(&app.user(email).await.unwrap().id, &admin, START).await.unwrap();
+    browser
+}
 
 /// How often a route of the host did something.
 #[derive(Default)]
@@ -137,9 +148,12 @@ struct Target {
 
 /// Every unsafe route; one with a parameter once for every provider, and once for something else.
 async fn targets(app: &App) -> Vec<Target> {
+    // Somebody whom an administrator could do something to.
+    app.browser().sign_up("victim@example.com").await;
     let providers = app.browser().get("/api/auth/providers").await.json();
     let mut values: Vec<String> = providers.as_object().unwrap().keys().cloned().collect();
     values.push("placeholder".to_owned());
+    values.push(app.user("victim@example.com").await.unwrap().id.to_string());
     let mut targets = Vec::new();
     for route in app.client().rocket().routes() {
         if matches!(route.method, Method::Get | Method::Head | Method::Options | Method::Trace) {
@@ -302,13 +316,14 @@ fn sets_a_cookie_that_counts(answer: &Answer) -> bool {
 /// Drives every unsafe route with every forgery; what had an effect, or was not refused. How many requests it took.
 async fn drive(app: &App) -> (Vec<String>, usize) {
     let world = World::of(app).await;
-    let mut ada = app.browser().enter("ada@example.com").await;
+    let mut ada = enter(app, "ada@example.com").await;
     let token = ada.csrf().await;
     let mut eve = app.browser();
     let others = eve.csrf().await;
     let (mut wrong, mut driven) = (Vec::new(), 0);
+    let targets = targets(app).await;
     let mut before = world.state().await;
-    for target in targets(app).await {
+    for target in targets {
         let Target { method, path } = &target;
         let harmless = HARMLESS.iter().any(|(known, _)| known == path);
         for mut forgery in forgeries(&ada, &token, &eve, &others) {
@@ -365,7 +380,7 @@ async fn what_this_site_sends_gets_past_the_check_everywhere() {
         let mut passed = false;
         for (kind, letter) in [(Kind::Form, 'f'), (Kind::Json, 'j')] {
             // Some routes end a session or an account: each has its own.
-            let mut own = app.browser().enter(&format!("{letter}{number}@example.com")).await;
+            let mut own = enter(&app, &format!("{letter}{number}@example.com")).await;
             let token = own.csrf().await;
             own = own
                 .with_header("Origin", "http://localhost:8000")
@@ -380,8 +395,8 @@ async fn what_this_site_sends_gets_past_the_check_everywhere() {
     }
     assert!(refused.is_empty(), "refused although right: {refused:#?}");
     let effects = app.client().rocket().state::<Effects>().unwrap().0.load(Ordering::SeqCst);
-    // Two values for each parameter of three routes, and two routes without.
-    assert_eq!(effects, 8, "every route of the host worked");
+    // Three values for each parameter of three routes, and two routes without.
+    assert_eq!(effects, 11, "every route of the host worked");
 }
 
 /// The test of the test: a route that does not check is found, whatever its method.
