@@ -23,6 +23,7 @@ mod names;
 mod oidc;
 mod pages;
 mod presets;
+mod promises;
 mod protocol;
 mod provider_tokens;
 mod redirects;
