@@ -86,17 +86,32 @@ pub(crate) struct Background {
     audit: Arc<AuditLog>,
     metrics: std::sync::Mutex<Option<TcpListener>>,
     tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
-    stopping: AtomicBool,
+    stopping: Stopping,
+}
+
+/// Whether the process was told to stop; its clones share the answer.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stopping(Arc<AtomicBool>);
+
+impl Stopping {
+    /// From now on it is.
+    pub(crate) fn begin(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Background {
+    pub(crate) fn stopping(&self) -> Stopping {
+        self.stopping.clone()
+    }
+
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.store
     }
 
     /// Whether the process was told to stop: it answers what has begun, and wants nothing new.
     pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
+        self.stopping.0.load(Ordering::Relaxed)
     }
 }
 
@@ -176,7 +191,7 @@ pub(crate) async fn start(config: Config, parts: Parts) -> Result<Started, Start
         audit,
         metrics: std::sync::Mutex::new(metrics),
         tasks,
-        stopping: AtomicBool::new(false),
+        stopping: Stopping::default(),
     };
     Ok(Started { auth, pages, background })
 }
@@ -241,7 +256,7 @@ pub(crate) fn shut_down(rocket: &Rocket<Orbit>) {
     let Some(background) = rocket.state::<Background>() else {
         return;
     };
-    background.stopping.store(true, Ordering::Relaxed);
+    background.stopping.begin();
     let tasks = background.tasks.lock().map(|mut tasks| std::mem::take(&mut *tasks)).unwrap_or_default();
     for task in tasks {
         task.abort();

@@ -120,6 +120,12 @@ impl Limits {
         self.count(&[(key(&["passkey address", &address]), self.config.per_address)]).await
     }
 
+    /// Takes an attempt back that could not be judged: in a moment, because the store may be what failed, and whoever waits
+    /// for the answer should not wait for it twice.
+    pub fn take_back_later(&self, receipt: Receipt) {
+        self.owe(receipt.0);
+    }
+
     /// Takes an attempt back: it was no guess. When the store fails just now, it is done as soon as it answers again.
     pub async fn take_back(&self, receipt: Receipt) {
         self.owe(receipt.0);

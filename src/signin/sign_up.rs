@@ -51,7 +51,7 @@ impl SignIn {
         let made = self.make_account(hasher, (name, email), &request.password, now).await;
         if made.is_err() {
             // No account was made, so none is counted.
-            self.forgive(receipt).await;
+            self.limits.take_back_later(receipt);
         }
         made
     }

@@ -5,6 +5,7 @@
 mod accounts;
 mod attempts;
 mod audit;
+mod busy;
 mod factors;
 mod people;
 mod roles;

@@ -19,7 +19,9 @@ impl Attempts for SqliteStore {
             .bind(key.as_bytes().as_slice())
             .bind(now.0)
             .bind(window);
-        let (count, ends) = self.bounded(async { Ok(query.fetch_one(&self.writer).await?) }).await?;
+        // Read to its end: only then it is known to be committed.
+        let counted = self.bounded(async { Ok(query.fetch_all(&self.writer).await?) }).await?;
+        let (count, ends) = counted.first().copied().ok_or(sqlx::Error::RowNotFound)?;
         Ok(AttemptCount { count, window_ends: Timestamp(ends) })
     }
 

@@ -7,7 +7,11 @@
 //! # When a write fails
 //! On a full disk SQLite may roll a transaction back by itself; the driver does not notice, believes that it is still
 //! inside, and would refuse every later transaction on that connection. So a connection that comes back is asked, and one
-//! that is left inside a transaction is closed.
+//! that is left inside a transaction is closed. And a file that may not be written just now is opened read-only without a
+//! word: the writing connection has to begin a transaction before it is used.
+//!
+//! A statement that changes rows and returns them commits at its end, after the rows. It is read to its end
+//! (`fetch_all`): a driver that stops at the first row does not hear of a commit that failed.
 
 mod access_tokens;
 mod accounts;
@@ -62,6 +66,8 @@ impl SqliteStore {
             SqlitePoolOptions::new().max_connections(connections).acquire_timeout(options.timeout)
         };
         let writer = pool(1)
+            .acquire_timeout(options.timeout / 2)
+            .after_connect(|connection, _| Box::pin(must_be_writable(connection)))
             .after_release(|connection, _| Box::pin(is_clean(connection)))
             .connect_with(connect.clone())
             .await
@@ -109,10 +115,19 @@ impl SqliteStore {
     }
 }
 
-/// How long SQLite itself waits for a lock that another process holds: less than a call may take, so that it is SQLite
-/// that gives up, and no statement is carried out after its caller was told that the answer is unknown.
+/// How long SQLite itself waits for a lock that another process holds. Together with the wait for the one writer it is
+/// less than a call may take: so it is SQLite that gives up, and no statement is carried out after its caller was told
+/// that the answer is unknown.
 fn busy_timeout(timeout: Duration) -> Duration {
-    timeout.mul_f32(0.8)
+    timeout.mul_f32(0.4)
+}
+
+/// Fails for a file that SQLite could open for reading only.
+async fn must_be_writable(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    use sqlx::Executor as _;
+    connection.execute("BEGIN IMMEDIATE").await?;
+    connection.execute("ROLLBACK").await?;
+    Ok(())
 }
 
 /// Whether a connection that comes back is outside of any transaction. What was still to be rolled back is done first:
