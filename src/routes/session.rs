@@ -35,11 +35,14 @@ pub(super) async fn read(
 ) -> Answer {
     match lookup(sender.0).await {
         Ok(session) => show(sender.0, auth, &session).await,
-        Err(SessionError::Unavailable) => Failure::unavailable().answer(sender.0).await,
         Err(reason) => {
-            // A cookie of ours whose session is over is of no more use. One we cannot read may belong to a sibling
-            // whose keys we do not have yet, so it is left alone.
-            if matches!(reason, SessionError::Expired | SessionError::Revoked) {
+            if let Some(failure) = Failure::unless_verdict(reason) {
+                return failure.answer(sender.0).await;
+            }
+            // A cookie whose session was ended is of no more use. One we cannot read may belong to a sibling whose keys
+            // we do not have yet; and by whose clock one has expired is for the browser to say, which drops it then:
+            // ours may be wrong, and be set right again.
+            if reason == SessionError::Revoked {
                 delete_session_cookie(sender.0, auth);
             }
             Answer::json(Status::Ok, &empty(auth))
@@ -64,8 +67,12 @@ pub(super) async fn update(
     };
     let session = match lookup(sender.0).await {
         Ok(session) => session,
-        Err(SessionError::Unavailable) => return Failure::unavailable().answer(sender.0).await,
-        Err(_) => return Answer::json(Status::Ok, &empty(auth)),
+        Err(reason) => {
+            return match Failure::unless_verdict(reason) {
+                Some(failure) => failure.answer(sender.0).await,
+                None => Answer::json(Status::Ok, &empty(auth)),
+            };
+        }
     };
     let (Some(sign_in), Found::Value(presented)) = (&auth.sign_in, presented_cookie(sender.0, auth)) else {
         return show(sender.0, auth, &session).await;

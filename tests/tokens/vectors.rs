@@ -29,6 +29,11 @@ const OTHERWISE: &[(&str, bool, &str)] = &[
     ("chunked-reverse-order", true, "long sessions travel in chunks in every format"),
     ("chunked-twelve", true, "long sessions travel in chunks in every format"),
     (
+        "iat-one-second-ahead",
+        true,
+        "clocks of two instances may be 15 seconds apart: what one has just issued is not invalid at the other",
+    ),
+    (
         "rotated-old-secret-no-kid",
         true,
         "without a kid every secret is tried, so that a rotation signs nobody out",
@@ -112,7 +117,7 @@ fn what_is_recommended_is_what_we_do() {
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
     assert_eq!(skipped, NOT_OFFERED.len(), "each option that is not offered is met once");
     let counts = (accepted, rejected, either);
-    assert!(accepted >= 153 && rejected >= 309 && either >= 35, "{counts:?}");
+    assert!(accepted >= 153 && rejected >= 307 && either >= 35, "{counts:?}");
     assert!(otherwise.values().all(|times| *times > 0), "{otherwise:?}");
 }
 
