@@ -17,6 +17,8 @@ use crate::server;
 #[cfg(feature = "server")]
 use crate::signin::{Hooks, NoHooks};
 #[cfg(feature = "server")]
+use crate::stopping;
+#[cfg(feature = "server")]
 use crate::store::Store;
 
 /// Countersign for a Rocket application.
@@ -153,8 +155,12 @@ impl Countersign {
                 store,
                 templates: self.templates.clone(),
             };
+            let delay = config.shutdown_delay;
             return match server::start(config, parts).await {
-                Ok(started) => Ok(server::mount(rocket, started).manage(LastAnswer::default())),
+                Ok(started) => {
+                    let rocket = stopping::take_signals(rocket, delay);
+                    Ok(server::mount(rocket, started).manage(LastAnswer::default()))
+                }
                 Err(error) => {
                     rocket::error!("Countersign cannot start: {error}");
                     Err(rocket)
@@ -180,7 +186,10 @@ impl Fairing for Countersign {
 
     async fn on_liftoff(&self, rocket: &Rocket<Orbit>) {
         #[cfg(feature = "server")]
-        server::spawn_background(rocket);
+        {
+            server::spawn_background(rocket);
+            stopping::spawn(rocket);
+        }
         #[cfg(not(feature = "server"))]
         let _ = rocket;
     }

@@ -95,6 +95,8 @@ pub mod session;
 #[cfg(feature = "server")]
 pub mod signin;
 #[cfg(feature = "server")]
+mod stopping;
+#[cfg(feature = "server")]
 pub mod store;
 #[cfg(feature = "server")]
 pub mod testing;

@@ -27,6 +27,7 @@ const LAYERS: &[&str] = &[
     "answers",
     "server",
     "readiness",
+    "stopping",
     "fairing",
     "testing",
     "lib",

@@ -64,6 +64,12 @@ pub const KEYS: &[Key] = &[
     ),
     key("site_name", "text", "Countersign", "Shown on pages and in titles."),
     key(
+        "shutdown_delay",
+        "0 to 300, seconds",
+        "0",
+        "How long readiness says `stopping`, with everything still answered, before a signal closes the port: longer than a load balancer takes to notice.",
+    ),
+    key(
         "session.strategy",
         "jwt or database",
         "jwt",

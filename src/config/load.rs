@@ -75,6 +75,8 @@ impl Config {
         };
         let totp = reader.switch("totp.enabled", true);
         let passkeys = reader.switch("passkeys.enabled", true);
+        let shutdown_delay =
+            std::time::Duration::from_secs(reader.small("shutdown_delay", 0..=300, 0).into());
         let config = url.zip(secrets).map(|(url, secrets)| Self {
             url,
             secrets,
@@ -96,6 +98,7 @@ impl Config {
             scopes,
             totp,
             passkeys,
+            shutdown_delay,
         });
         reader.finish(config)
     }

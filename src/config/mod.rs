@@ -74,6 +74,8 @@ pub struct Config {
     pub totp: bool,
     /// `passkeys.enabled`: whether people may add passkeys and sign in by them. _Default: true._
     pub passkeys: bool,
+    /// `shutdown_delay`: how long `/readyz` says that the process is stopping before it stops.
+    pub shutdown_delay: std::time::Duration,
 }
 
 /// `[session]`; seconds.

@@ -1,5 +1,9 @@
 //! Starting, stopping, and what supervisors ask.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
 use tempfile::TempDir;
 
 use crate::service::{CHEAP, SECRET, Service, cookies, csrf, sign_in};
@@ -42,6 +46,8 @@ fn a_request_in_flight_outlives_the_signal() {
         ("COUNTERSIGN_SECRET", SECRET),
         ("COUNTERSIGN_PROVIDERS__CREDENTIALS__ARGON2__MEMORY_KIB", "131072"),
         ("COUNTERSIGN_PROVIDERS__CREDENTIALS__ARGON2__ITERATIONS", "6"),
+        // A machine that is busy with other things needs longer than the usual grace for such a hash.
+        ("ROCKET_SHUTDOWN", "{grace=30,mercy=5}"),
     ];
     let mut service = Service::start(folder.path(), &slow);
     let first = service.get("/api/auth/csrf", "");
@@ -56,4 +62,83 @@ fn a_request_in_flight_outlives_the_signal() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     let again = Service::start(folder.path(), &slow);
     assert_eq!(sign_in(&again).split('=').next(), Some("next-auth.session-token"));
+}
+
+/// Behind a load balancer: readiness turns first, while everybody is still served; then the port closes.
+#[test]
+fn readiness_turns_before_the_port_closes() {
+    let folder = TempDir::new().unwrap();
+    let mut variables = vec![("COUNTERSIGN_SECRET", SECRET), ("COUNTERSIGN_SHUTDOWN_DELAY", "3")];
+    variables.extend(CHEAP);
+    for signal in ["TERM", "INT"] {
+        let mut service = Service::start(folder.path(), &variables);
+        assert!(service.get("/readyz", "").starts_with("HTTP/1.1 200"));
+        let since = Instant::now();
+        service.send_signal(signal);
+        let stopping = until_stopping(&service);
+        assert!(stopping.starts_with("HTTP/1.1 503"), "{stopping}");
+        assert!(
+            stopping.contains("application/json") && stopping.ends_with("{\"status\":\"stopping\"}"),
+            "{stopping}"
+        );
+        assert!(service.get("/healthz", "").ends_with("{\"status\":\"ok\"}"), "{signal}: it lives");
+        // New connections are accepted, and everything works on them.
+        let session = sign_in(&service);
+        let guarded = service.get("/api/get-session-example", &format!("Cookie: {session}\r\n"));
+        assert!(guarded.starts_with("HTTP/1.1 200"), "{signal}: {guarded}");
+        assert!(service.child.wait().unwrap().success(), "{signal}");
+        assert!(since.elapsed() >= Duration::from_secs(3), "{signal}: it did not wait");
+        assert!(TcpStream::connect(("127.0.0.1", service.port)).is_err(), "{signal}: the port is closed");
+    }
+}
+
+#[test]
+fn a_second_signal_ends_the_delay() {
+    let folder = TempDir::new().unwrap();
+    let mut variables = vec![("COUNTERSIGN_SECRET", SECRET), ("COUNTERSIGN_SHUTDOWN_DELAY", "300")];
+    variables.extend(CHEAP);
+    let mut service = Service::start(folder.path(), &variables);
+    service.send_signal("TERM");
+    until_stopping(&service);
+    // It would wait for five minutes.
+    assert!(service.signal("INT").success());
+}
+
+/// Whoever sends no more than half a request, and whoever keeps a connection open for later, does not keep the process.
+#[test]
+fn what_does_not_end_is_ended_within_the_grace() {
+    let folder = TempDir::new().unwrap();
+    let mut service = Service::start(folder.path(), &CHEAP);
+    let connect = |text: &str| {
+        let mut stream = TcpStream::connect(("127.0.0.1", service.port)).unwrap();
+        stream.write_all(text.as_bytes()).unwrap();
+        stream
+    };
+    let mut idle = connect("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let mut begin = [0; 12];
+    idle.read_exact(&mut begin).unwrap();
+    assert_eq!(&begin, b"HTTP/1.1 200");
+    let half = connect(
+        "POST /api/auth/signup HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\n\r\ncsrfToken=",
+    );
+    let since = Instant::now();
+    service.send_signal("TERM");
+    service.child.wait().unwrap();
+    // Rocket's grace and mercy are five seconds together; the rest is for a machine that is busy with other things.
+    assert!(since.elapsed() < Duration::from_secs(30), "it took {:?}", since.elapsed());
+    drop((idle, half));
+    let again = Service::start(folder.path(), &CHEAP);
+    assert!(again.get("/readyz", "").starts_with("HTTP/1.1 200"));
+}
+
+fn until_stopping(service: &Service) -> String {
+    for _ in 0..200 {
+        let answer = service.get("/readyz", "");
+        if answer.contains("stopping") {
+            return answer;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("readiness does not turn")
 }
