@@ -35,6 +35,7 @@ async fn read_and_count(request: &Request<'_>) -> Result<Arc<SessionData>, Sessi
         Err(SessionError::Invalid) => "invalid",
         Err(SessionError::Revoked) => "revoked",
         Err(SessionError::Unavailable) => "unavailable",
+        Err(SessionError::Failed) => "failed",
     });
     if let Err(SessionError::Unavailable) = found {
         // The cause was logged where nobody knows of requests.

@@ -112,14 +112,13 @@ impl Sentinel for Session {
     }
 }
 
-/// Three answers, three words: there, not there (forward with 401), unknown (error 503).
+/// Three answers, three words: there, not there (forward with 401), unknown (error 503; 500 when it is the application
+/// that failed).
 pub(super) fn required<T>(found: Result<T, SessionError>) -> Outcome<T, SessionError> {
     match found {
         Ok(value) => Outcome::Success(value),
-        Err(SessionError::Unavailable) => {
-            Outcome::Error((Status::ServiceUnavailable, SessionError::Unavailable))
-        }
-        Err(_) => Outcome::Forward(Status::Unauthorized),
+        Err(reason) if reason.is_verdict() => Outcome::Forward(Status::Unauthorized),
+        Err(reason) => Outcome::Error((unknown(reason), reason)),
     }
 }
 
@@ -127,15 +126,20 @@ pub(super) fn required<T>(found: Result<T, SessionError>) -> Outcome<T, SessionE
 pub(super) fn optional<T>(found: Result<T, SessionError>) -> Outcome<Option<T>, SessionError> {
     match found {
         Ok(value) => Outcome::Success(Some(value)),
-        Err(SessionError::Unavailable) => {
-            Outcome::Error((Status::ServiceUnavailable, SessionError::Unavailable))
-        }
-        Err(_) => Outcome::Success(None),
+        Err(reason) if reason.is_verdict() => Outcome::Success(None),
+        Err(reason) => Outcome::Error((unknown(reason), reason)),
     }
 }
 
-/// Renews a session that is due, and sets its cookie. A renewal that fails leaves the session as it was; only when the
-/// store that holds the session is down is the answer "unknown".
+const fn unknown(reason: SessionError) -> Status {
+    match reason {
+        SessionError::Failed => Status::InternalServerError,
+        _ => Status::ServiceUnavailable,
+    }
+}
+
+/// Renews a session that is due, and sets its cookie. A renewal that fails leaves the session as it was; the answer is
+/// then "unknown" when the store is down, and a failure when it is the application's hook that failed.
 #[cfg(feature = "server")]
 pub(super) async fn renewed(
     request: &Request<'_>,
@@ -162,6 +166,10 @@ pub(super) async fn renewed(
         Err(SignInError::Store(error)) => {
             tracing::error!(%error, "a session could not be renewed");
             Err(SessionError::Unavailable)
+        }
+        Err(SignInError::Hook(error)) => {
+            tracing::error!(%error, "a hook failed");
+            Err(SessionError::Failed)
         }
         Err(error) => {
             tracing::error!(%error, "a session could not be renewed");

@@ -155,6 +155,7 @@ async fn prepare(request: &Request<'_>) -> Result<PageContext, PageError> {
             PageError::Internal
         })?),
         Err(SessionError::Unavailable) => return Err(PageError::Unavailable),
+        Err(SessionError::Failed) => return Err(PageError::Internal),
         Err(_) => None,
     };
     let token = match CsrfToken::from_request(request).await {

@@ -64,10 +64,8 @@ pub(super) async fn change_name(
     };
     match sign_in.change_name(session.data(), &presented, form.text("name")).await {
         Ok(issued) => {
-            if let Some(issued) = issued {
-                let sent = cookie_header(sender.0).unwrap_or_else(|| CookieHeader::parse([]));
-                Outbox::of(sender.0).put(auth.cookies.session(&issued.value, issued.expires_at, &sent));
-            }
+            let sent = cookie_header(sender.0).unwrap_or_else(|| CookieHeader::parse([]));
+            Outbox::of(sender.0).put(auth.cookies.session(&issued.value, issued.expires_at, &sent));
             done(auth, "name_saved")
         }
         Err(error) => explain(sender.0, auth, pages, &session, &context, error).await,

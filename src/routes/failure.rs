@@ -12,7 +12,7 @@ use super::page::failure_page;
 use crate::config::SiteUrl;
 use crate::guards::CsrfError;
 use crate::providers::ProviderError;
-use crate::session::encode_component;
+use crate::session::{SessionError, encode_component};
 use crate::signin::{FactorError, Redirects, SignInError, SignUpError};
 use crate::store;
 
@@ -62,6 +62,15 @@ impl Failure {
     pub(crate) fn from_start(error: &ProviderError) -> Self {
         tracing::warn!(%error, "a sign-in at another site could not be started");
         Self::new(Status::ServiceUnavailable, "provider_unavailable", "OAuthSignin").later(RETRY_AFTER)
+    }
+
+    /// Why it is not known who sent the request; `None` when it is known that nobody is signed in.
+    pub(crate) fn unless_verdict(reason: SessionError) -> Option<Self> {
+        match reason {
+            SessionError::Unavailable => Some(Self::unavailable()),
+            SessionError::Failed => Some(Self::internal()),
+            _ => None,
+        }
     }
 
     /// Where a script is told to go: the error page, which knows the text.

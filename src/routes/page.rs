@@ -2,7 +2,7 @@
 
 use rocket::Request;
 use rocket::http::Status;
-use rocket::request::{FromRequest as _, Outcome};
+use rocket::request::FromRequest as _;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -34,7 +34,8 @@ pub(super) fn page(
     }
 }
 
-/// The page for a failure. It asks nothing of the store, so that it can say that the store is down.
+/// The page for a failure. One of ours (5xx) asks nobody who sent the request: neither the store, which may be down, nor
+/// the host's hooks, which may have failed.
 pub(super) async fn failure_page(request: &Request<'_>, failure: &Failure) -> Answer {
     let rocket = request.rocket();
     let (Some(auth), Some(pages)) = (rocket.state::<Auth>(), rocket.state::<Pages>()) else {
@@ -44,10 +45,9 @@ pub(super) async fn failure_page(request: &Request<'_>, failure: &Failure) -> An
         let context = PageContext::without_session(request, auth, pages);
         return page(pages, failure.status, "unavailable", &context, json!({}));
     }
-    let context = match PageContext::from_request(request).await {
-        Outcome::Success(context) => context,
-        _ => PageContext::without_session(request, auth, pages),
-    };
+    let context =
+        if failure.status.code < 500 { PageContext::from_request(request).await.succeeded() } else { None };
+    let context = context.unwrap_or_else(|| PageContext::without_session(request, auth, pages));
     let own = error_context(auth, pages, &context, failure.error, true);
     page(pages, failure.status, "error", &context, own)
 }

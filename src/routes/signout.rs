@@ -12,7 +12,6 @@ use super::page::page as render;
 use super::session::{Sender, delete_session_cookie};
 use crate::guards::{Auth, CsrfError, lookup, rotate};
 use crate::pages::{PageContext, Pages};
-use crate::session::SessionError;
 
 #[get("/signout")]
 pub(super) fn page(
@@ -44,10 +43,11 @@ pub(super) async fn sign_out(
             return failure.answer_action(sender.0, site, error.script).await;
         }
     };
+    // Chosen first: a hook of the host's has its word in it, and might fail.
+    let url = callback_url::choose(sender.0, auth, form.optional("callbackUrl"));
     if let Err(failure) = end(sender.0, auth).await {
         return failure.answer_action(sender.0, site, form.is_script()).await;
     }
-    let url = callback_url::choose(sender.0, auth, form.optional("callbackUrl"));
     if form.is_script() { Answer::script_redirect(Status::Ok, &url) } else { Answer::redirect(url) }
 }
 
@@ -55,8 +55,7 @@ async fn end(request: &Request<'_>, auth: &Auth) -> Result<(), Failure> {
     let sign_in = auth.sign_in.as_ref().ok_or_else(Failure::internal)?;
     match lookup(request).await {
         Ok(session) => sign_in.sign_out(&session).await?,
-        Err(SessionError::Unavailable) => return Err(Failure::unavailable()),
-        Err(_) => {}
+        Err(reason) => Failure::unless_verdict(reason).map_or(Ok(()), Err)?,
     }
     rotate(request, auth).map_err(|error| {
         tracing::error!(%error, "a sign-out could not be finished");

@@ -8,15 +8,15 @@ use rocket::http::Status;
 use super::answer::Answer;
 use super::failure::Failure;
 use crate::guards::{Auth, Outbox, cookie_header, lookup, rotate};
-use crate::session::{Carrier, CookieHeader, SessionData, SessionError};
+use crate::session::{Carrier, CookieHeader, SessionData};
 use crate::signin::{Entered, PENDING_AGE};
 
 /// The browser's old session, which ends with a new sign-in; whether it has one must be known.
 pub(super) async fn replaced_session(request: &Request<'_>) -> Result<Option<Arc<SessionData>>, Failure> {
     match lookup(request).await {
         Ok(session) if session.carrier == Carrier::Cookie => Ok(Some(session)),
-        Err(SessionError::Unavailable) => Err(Failure::unavailable()),
-        _ => Ok(None),
+        Ok(_) => Ok(None),
+        Err(reason) => Failure::unless_verdict(reason).map_or(Ok(None), Err),
     }
 }
 

@@ -57,8 +57,8 @@ impl SessionData {
     }
 }
 
-/// Why a request has no session. [`SessionError::Unavailable`] is no verdict on the person: it must never be read as
-/// "signed out".
+/// Why a request has no session. [`SessionError::Unavailable`] and [`SessionError::Failed`] are no verdict on the person:
+/// they must never be read as "signed out"; ask [`SessionError::is_verdict`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum SessionError {
     /// No session cookie and no `Authorization: Bearer`.
@@ -76,6 +76,9 @@ pub enum SessionError {
     /// Whether there is a session cannot be told now.
     #[error("the session cannot be checked at the moment")]
     Unavailable,
+    /// There is one, and a hook of the application's own failed at it.
+    #[error("the application failed")]
+    Failed,
 }
 
 impl SessionError {
@@ -88,7 +91,14 @@ impl SessionError {
             Self::Invalid => "session_invalid",
             Self::Revoked => "session_revoked",
             Self::Unavailable => "session_unavailable",
+            Self::Failed => "internal_error",
         }
+    }
+
+    /// Whether this says that nobody is signed in. What is no verdict says nothing about the person.
+    #[must_use]
+    pub const fn is_verdict(self) -> bool {
+        !matches!(self, Self::Unavailable | Self::Failed)
     }
 }
 

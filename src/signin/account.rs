@@ -68,7 +68,7 @@ impl SignIn {
     }
 
     /// Changes the display name; an empty text removes it. The session shows the new name from now on: the answer is
-    /// its renewed carrier.
+    /// its new carrier, made before anything is stored, so that nothing can fail afterwards.
     ///
     /// # Errors
     /// [`AccountError`]; the name is as before then.
@@ -77,18 +77,19 @@ impl SignIn {
         session: &SessionData,
         presented: &str,
         name: &str,
-    ) -> Result<Option<Issued>, AccountError> {
+    ) -> Result<Issued, AccountError> {
         let name = if name.is_empty() { None } else { Some(DisplayName::parse(name)?) };
+        let mut renamed = session.clone();
+        renamed.name = name.as_ref().map(|name| name.as_str().to_owned());
+        renamed.claims.set("name", renamed.name.clone());
+        let issued = self.sessions.reissue(renamed, presented).map_err(SignInError::from)?;
         let changed = self.store.set_name(&session.user_id, name.as_ref()).await;
         let changed = changed.map_err(SignInError::from)?;
         self.sessions.forget_user(&session.user_id);
         if changed {
             self.audit.record(own(AuditEvent::NameChanged, session)).await;
         }
-        let mut renamed = session.clone();
-        renamed.name = name.as_ref().map(|name| name.as_str().to_owned());
-        renamed.claims.set("name", renamed.name.clone());
-        Ok(self.renew(&renamed, presented, None).await?)
+        Ok(issued)
     }
 
     /// Changes the password and ends every other session. The current password is a guess like any other: it is
@@ -165,13 +166,16 @@ impl SignIn {
             Counted::Refused(hit) => return Err(SignInError::Limited(hit).into()),
         };
         let proof = credentials.identify(Some(email), &change.current).await;
-        if !matches!(proof, Err(CredentialsError::Wrong)) {
-            self.forgive(receipt).await;
-        }
         match proof {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.forgive(receipt).await;
+                Ok(())
+            }
             Err(CredentialsError::Wrong) => Err(AccountError::WrongPassword),
-            Err(error) => Err(SignInError::from(error).into()),
+            Err(error) => {
+                self.limits.take_back_later(receipt);
+                Err(SignInError::from(error).into())
+            }
         }
     }
 }

@@ -27,9 +27,10 @@
 //! ```
 //!
 //! # When a hook fails
-//! An error or a panic in a hook answers 500 for that request only. `sign_in` and `jwt` run before a session exists, so
-//! nobody is signed in by a hook that failed. [`Hooks::event`] is told what already happened: it cannot undo it and
-//! returns nothing.
+//! An error or a panic in a hook answers 500 for that request only, sets no cookie and undoes what was begun: `sign_in`
+//! and `jwt` run before a session exists or is renewed, `redirect` before anything is done, and `session` only shows. So
+//! nobody is signed in, and nobody is signed out, by a hook that failed. [`Hooks::event`] is told what already happened:
+//! it cannot undo it and returns nothing, and a panic in it is logged and changes no answer.
 
 use std::net::IpAddr;
 

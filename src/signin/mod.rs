@@ -6,6 +6,7 @@
 
 mod access_tokens;
 mod account;
+mod caught;
 mod enter;
 mod errors;
 mod factor_settings;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::caught::Caught;
 use super::enter::{Entered, Entry};
 use super::errors::SignInError;
 use super::factors::SecondFactors;
@@ -74,6 +75,7 @@ impl SignIn {
         audit: Arc<AuditLog>,
     ) -> Self {
         let (credentials, rules) = credentials.unzip();
+        let hooks = Arc::new(Caught(hooks));
         Self {
             store,
             limits,
@@ -140,7 +142,7 @@ impl SignIn {
             Err(CredentialsError::Wrong) => return Err(SignInError::Credentials),
             Err(error) => {
                 // Nothing was compared, so it was no guess.
-                self.forgive(receipt).await;
+                self.limits.take_back_later(receipt);
                 return Err(error.into());
             }
         };

@@ -1,5 +1,6 @@
 //! The application's own part in signing in.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use countersign::Session;
@@ -10,7 +11,8 @@ use rocket::serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::app::{STRATEGIES, Setup};
-use crate::browser::{PASSWORD, Steps as _};
+use crate::browser::{Answer, Browser, PASSWORD, Steps as _};
+use crate::dump::{Dump, difference};
 
 #[derive(Clone, Default)]
 struct Own {
@@ -100,16 +102,14 @@ async fn a_hook_refuses_or_fails_and_nobody_is_signed_in() {
             ("denied", 403, "http://localhost:8000/api/auth/error?error=AccessDenied"),
             ("sent", 403, "http://localhost:8000/why"),
             ("error", 500, "http://localhost:8000/api/auth/error?error=Configuration"),
-            ("panic", 500, ""),
+            ("panic", 500, "http://localhost:8000/api/auth/error?error=Configuration"),
         ] {
             let email = format!("{name}@example.com");
             let mut browser = app.browser();
             assert_eq!(browser.sign_up(&email).await.status, 200);
             let answer = browser.try_sign_in(&email, PASSWORD).await;
             assert_eq!(answer.status, status, "{strategy}: {name}");
-            if !url.is_empty() {
-                assert_eq!(answer.json()["url"], url);
-            }
+            assert_eq!(answer.json()["url"], url);
             assert!(!answer.body.contains("a hook's own"), "{}", answer.body);
             assert!(answer.set_cookie("next-auth.session-token").is_none());
             assert_eq!(browser.me().await.0, 401);
@@ -177,5 +177,206 @@ async fn the_redirect_hooks_word_is_validated_too() {
         let answer =
             browser.form("/api/auth/signout", &[("csrfToken", &token), ("callbackUrl", wanted)]).await;
         assert_eq!(answer.location(), location);
+    }
+}
+
+/// One hook of all fails, and only when it is told to.
+#[derive(Clone)]
+struct Failing {
+    hook: Hook,
+    how: How,
+    armed: Arc<AtomicBool>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hook {
+    SignIn,
+    JwtAtSignIn,
+    JwtAtRenewal,
+    JwtAtUpdate,
+    Session,
+    Redirect,
+    Event,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    Error,
+    Panic,
+}
+
+impl Failing {
+    fn meet(&self, hook: Hook) -> Result<(), HookError> {
+        if hook != self.hook || !self.armed.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        assert!(self.how == How::Error, "a hook's own panic");
+        Err("a hook's own error".into())
+    }
+}
+
+#[rocket::async_trait]
+impl Hooks for Failing {
+    async fn sign_in(&self, _: &SignInAttempt<'_>) -> Result<Decision, HookError> {
+        self.meet(Hook::SignIn).map(|()| Decision::Allow)
+    }
+
+    async fn jwt(&self, claims: &mut Claims, trigger: &Trigger<'_>) -> Result<(), HookError> {
+        claims.set("touched", true);
+        self.meet(match trigger {
+            Trigger::SignIn { .. } => Hook::JwtAtSignIn,
+            Trigger::Update { .. } => Hook::JwtAtUpdate,
+            _ => Hook::JwtAtRenewal,
+        })
+    }
+
+    async fn session(&self, _: &mut Map<String, Value>, _: &SessionData) -> Result<(), HookError> {
+        self.meet(Hook::Session)
+    }
+
+    fn redirect(&self, _: &str) -> Option<String> {
+        self.meet(Hook::Redirect).ok()?;
+        None
+    }
+
+    async fn event(&self, _: &Event<'_>) {
+        self.meet(Hook::Event).ok();
+    }
+}
+
+/// Everything a browser does, in the order in which each hook has its turn.
+async fn everything(browser: &Browser<'_>, token: &str, number: u32) -> Vec<(&'static str, Answer)> {
+    let email = format!("new{number}@example.com");
+    let fields = |path: &str| {
+        let own = if path == "signup" { email.as_str() } else { "ada@example.com" };
+        vec![("csrfToken", token.to_owned()), ("email", own.to_owned()), ("password", PASSWORD.to_owned())]
+    };
+    let mut answers = Vec::new();
+    // A copy each: what one answer sets does not change what the next request sends. The two that end the session stand
+    // last.
+    for path in ["signup", "session", "callback/credentials", "signout"] {
+        if path == "callback/credentials" {
+            answers.push(("GET session", browser.clone().get("/api/auth/session").await));
+            answers.push(("a page", browser.clone().visit("/api/auth/signout").await));
+            answers.push(("a guarded route", browser.clone().get("/me").await));
+        }
+        let fields = fields(path);
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        answers.push((path, browser.clone().form(&format!("/api/auth/{path}"), &fields).await));
+    }
+    answers
+}
+
+/// Which of [`everything`] answers 500 when a hook fails.
+fn hit(hook: Hook) -> &'static [&'static str] {
+    match hook {
+        Hook::SignIn | Hook::JwtAtSignIn => &["callback/credentials"],
+        Hook::JwtAtUpdate => &["session"],
+        // Every look at the session comes upon the renewal.
+        Hook::JwtAtRenewal => &[
+            "signup",
+            "session",
+            "callback/credentials",
+            "signout",
+            "GET session",
+            "a page",
+            "a guarded route",
+        ],
+        // Pages carry the session; a sign-up is answered by one only when something is wrong with it.
+        Hook::Session => &["signup", "session", "GET session", "a page"],
+        Hook::Redirect => &["signup", "callback/credentials", "signout", "GET session", "a page"],
+        Hook::Event => &[],
+    }
+}
+
+/// Every hook, by an error and by a panic: that request answers 500, nothing is half done, no cookie is touched, nobody is
+/// signed in or out, and the next request is served.
+#[rocket::async_test]
+async fn a_hook_that_fails_fails_its_request_alone_and_undoes_it() {
+    let hooks = [
+        Hook::SignIn,
+        Hook::JwtAtSignIn,
+        Hook::JwtAtRenewal,
+        Hook::JwtAtUpdate,
+        Hook::Session,
+        Hook::Redirect,
+        Hook::Event,
+    ];
+    let mut failures = 0;
+    for (strategy, hook, how) in STRATEGIES
+        .into_iter()
+        .flat_map(|strategy| hooks.map(|hook| (strategy, hook)))
+        .flat_map(|(strategy, hook)| [How::Error, How::Panic].map(|how| (strategy, hook, how)))
+    {
+        // These two have no error to return.
+        if how == How::Error && matches!(hook, Hook::Redirect | Hook::Event) {
+            continue;
+        }
+        let armed = Arc::new(AtomicBool::new(false));
+        let failing = Failing { hook, how, armed: Arc::clone(&armed) };
+        let app = Setup::new(strategy).fairing(|fairing| fairing.hooks(failing)).start().await;
+        let mut ada = app.browser().enter("ada@example.com").await;
+        if hook == Hook::JwtAtRenewal {
+            app.clock.advance(86_400);
+        }
+        let dump = Dump::of(&app).await;
+        let state = dump.state().await;
+        let token = ada.csrf().await;
+        armed.store(true, Ordering::SeqCst);
+        let answers = everything(&ada, &token, 1).await;
+        let label = |what: &str| format!("{strategy}: {hook:?} by {how:?}: {what}");
+        for (what, answer) in &answers {
+            let failed = hit(hook).contains(what);
+            assert_eq!(answer.status == 500, failed, "{}: {} {}", label(what), answer.status, answer.body);
+            assert!(!answer.body.contains("a hook's own"), "{}", label(what));
+            if failed {
+                failures += 1;
+                assert!(answer.headers("set-cookie").is_empty(), "{}", label(what));
+            }
+        }
+        if hit(hook).len() == answers.len() {
+            let happened = difference(&state, &dump.state().await);
+            assert!(happened.is_empty(), "{}: {happened:#?}", label("something happened"));
+        }
+        armed.store(false, Ordering::SeqCst);
+        let mut eve = app.browser().enter("eve@example.com").await;
+        let token = eve.csrf().await;
+        for (what, answer) in everything(&eve, &token, 2).await {
+            assert!(answer.status < 400, "{}: {}", label(what), answer.status);
+        }
+        // What she carried before it failed is still good, unless she was rightly answered a sign-out meanwhile.
+        if hit(hook).contains(&"signout") {
+            assert_eq!(ada.me().await, (200, "ada@example.com".to_owned()), "{}", label("afterwards"));
+        }
+    }
+    assert!(failures > 50, "only {failures} failures were seen");
+}
+
+/// A sign-in that a hook stops leaves the browser the session it had.
+#[rocket::async_test]
+async fn a_hook_that_fails_at_a_second_sign_in_leaves_the_first() {
+    for strategy in STRATEGIES {
+        for (hook, how) in [
+            (Hook::SignIn, How::Error),
+            (Hook::SignIn, How::Panic),
+            (Hook::JwtAtSignIn, How::Error),
+            (Hook::JwtAtSignIn, How::Panic),
+        ] {
+            let armed = Arc::new(AtomicBool::new(false));
+            let failing = Failing { hook, how, armed: Arc::clone(&armed) };
+            let app = Setup::new(strategy).fairing(|fairing| fairing.hooks(failing)).start().await;
+            let mut ada = app.browser().enter("ada@example.com").await;
+            let dump = Dump::of(&app).await;
+            let state = dump.state().await;
+            armed.store(true, Ordering::SeqCst);
+            let answer = ada.try_sign_in("ada@example.com", PASSWORD).await;
+            assert_eq!(answer.status, 500, "{strategy}: {hook:?} by {how:?}");
+            assert!(difference(&state, &dump.state().await).is_empty(), "{strategy}: {hook:?} by {how:?}");
+            assert_eq!(
+                ada.me().await,
+                (200, "ada@example.com".to_owned()),
+                "{strategy}: {hook:?} by {how:?}"
+            );
+        }
     }
 }
