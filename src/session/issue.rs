@@ -270,6 +270,18 @@ impl Sessions {
         Ok(Some(Issued { value, expires_at, session }))
     }
 
+    /// The carrier of a session whose claims have changed and whose life has not. The store is not asked.
+    ///
+    /// # Errors
+    /// [`IssueError::Mint`].
+    pub fn reissue(&self, session: SessionData, presented: &str) -> Result<Issued, IssueError> {
+        let value = match self.ages.strategy {
+            Strategy::Database => presented.to_owned(),
+            Strategy::Jwt => self.jwt.remint(&session)?,
+        };
+        Ok(Issued { value, expires_at: session.expires_at, session })
+    }
+
     /// Ends a session for good, wherever copies of it are kept.
     ///
     /// # Errors

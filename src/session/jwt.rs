@@ -97,6 +97,12 @@ impl JwtSessions {
         let expires_at = end_of_life(&self.ages, now, authenticated_at);
         Ok((self.codecs.get().current.mint(claims, now, expires_at)?, expires_at))
     }
+
+    /// Mints a token with the session's claims that lives exactly as long as the one it replaces.
+    #[cfg(feature = "server")]
+    pub(super) fn remint(&self, session: &SessionData) -> Result<String, MintError> {
+        self.codecs.get().current.mint(&session.claims, session.renewed_at, session.expires_at)
+    }
 }
 
 /// When a session renewed `now` ends: after the idle life, or at the absolute age if that is sooner.

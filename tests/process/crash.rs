@@ -8,6 +8,9 @@ use tempfile::TempDir;
 
 use crate::service::{Address, CHEAP, SECRET, Service, cookies, csrf};
 
+const PASSWORD: &str = "correct+horse+battery";
+const NEW_PASSWORD: &str = "another+good+password";
+
 /// How often the process is killed. `COUNTERSIGN_TEST_KILLS` asks for another number.
 fn kills() -> usize {
     std::env::var("COUNTERSIGN_TEST_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(200)
@@ -16,81 +19,151 @@ fn kills() -> usize {
 /// What one client was told before the process died.
 #[derive(Default)]
 struct Told {
-    accounts: Vec<String>,
+    /// Addresses, with the password that holds.
+    accounts: Vec<(String, &'static str)>,
     ended: Vec<String>,
     open: Vec<String>,
 }
 
-/// Signs up, in and out as fast as it can, and remembers only what was answered in full.
+impl Told {
+    fn count(&self) -> usize {
+        self.accounts.len() + self.ended.len() + self.open.len()
+    }
+}
+
+/// A browser that remembers only what was answered in full.
+struct Client<'a> {
+    address: &'a Address,
+    jar: String,
+    token: String,
+    email: String,
+}
+
+impl<'a> Client<'a> {
+    fn new(address: &'a Address, email: String) -> Option<Self> {
+        let first = whole(address.try_get("/api/auth/csrf"), "200")?;
+        Some(Self { address, jar: cookies(&first), token: csrf(&first), email })
+    }
+
+    fn post(&self, path: &str, session: &str, fields: &str, status: &str) -> Option<String> {
+        let body = format!("csrfToken={}&email={}&{fields}", self.token, self.email);
+        let jar = if session.is_empty() { self.jar.clone() } else { format!("{}; {session}", self.jar) };
+        whole(self.address.try_post(&format!("/api/auth/{path}"), &jar, &body), status)
+    }
+
+    fn sign_up(&self) -> Option<()> {
+        self.post("signup", "", &format!("password={PASSWORD}&json=true"), "200").map(drop)
+    }
+
+    /// The session's cookie.
+    fn enter(&self) -> Option<String> {
+        let entered =
+            self.post("callback/credentials", "", &format!("password={PASSWORD}&json=true"), "200")?;
+        cookies(&entered).split("; ").find(|pair| pair.contains("session-token")).map(str::to_owned)
+    }
+
+    fn sign_out(&self, session: &str) -> Option<()> {
+        self.post("signout", session, "json=true", "200").map(drop)
+    }
+
+    fn end_others(&self, session: &str) -> Option<()> {
+        self.post("account/sessions/end-others", session, "json=true", "303").map(drop)
+    }
+
+    fn change_password(&self, session: &str) -> Option<()> {
+        let fields = format!("currentPassword={PASSWORD}&newPassword={NEW_PASSWORD}");
+        self.post("account/password", session, &fields, "303").map(drop)
+    }
+}
+
+/// An answer that arrived to its end and says what was hoped for.
+fn whole(answer: Option<String>, status: &str) -> Option<String> {
+    let answer = answer.filter(|answer| answer.starts_with(&format!("HTTP/1.1 {status}")))?;
+    let length: usize = answer
+        .lines()
+        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok())
+        .unwrap_or_default();
+    (answer.split_once("\r\n\r\n")?.1.len() == length).then_some(answer)
+}
+
+/// Everything that people do, as fast as it goes, until the process is dead.
 fn traffic(address: &Address, name: &str, dead: &AtomicBool) -> Told {
     let mut told = Told::default();
     for number in 0.. {
-        if dead.load(Ordering::Relaxed) {
-            break;
-        }
         let email = format!("{name}-{number}@example.com");
-        let Some(first) = ok(address.try_get("/api/auth/csrf")) else { break };
-        let (jar, token) = (cookies(&first), csrf(&first));
-        let person = format!("csrfToken={token}&email={email}&password=correct+horse+battery&json=true");
-        let post = |path: &str, jar: &str| ok(address.try_post(path, jar, &person));
-        if post("/api/auth/signup", &jar).is_none() {
+        if dead.load(Ordering::Relaxed) || one_person(address, email, number, &mut told).is_none() {
             break;
-        }
-        told.accounts.push(email.clone());
-        let Some(entered) = post("/api/auth/callback/credentials", &jar) else { break };
-        let set = cookies(&entered);
-        let Some(session) = set.split("; ").find(|pair| pair.contains("session-token")) else { break };
-        if number % 2 == 0 {
-            told.open.push(session.to_owned());
-        } else if post("/api/auth/signout", &format!("{jar}; {session}")).is_some() {
-            told.ended.push(session.to_owned());
         }
     }
     told
 }
 
-/// An answer that arrived to its end and says yes.
-fn ok(answer: Option<String>) -> Option<String> {
-    let answer = answer.filter(|answer| answer.starts_with("HTTP/1.1 200"))?;
-    let length: usize = answer
-        .lines()
-        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok())?;
-    (answer.split_once("\r\n\r\n")?.1.len() == length).then_some(answer)
+/// One person's visit; `None` when something was not answered. A session is noted as open or ended only when nothing
+/// that is still unanswered could have ended it.
+fn one_person(address: &Address, email: String, number: usize, told: &mut Told) -> Option<()> {
+    let client = Client::new(address, email.clone())?;
+    client.sign_up()?;
+    told.accounts.push((email, PASSWORD));
+    let session = client.enter()?;
+    match number % 4 {
+        0 => told.open.push(session),
+        1 => {
+            client.sign_out(&session)?;
+            told.ended.push(session);
+        }
+        2 => {
+            let other = client.enter()?;
+            client.end_others(&other)?;
+            told.ended.push(session);
+            told.open.push(other);
+        }
+        _ => {
+            // Whether an unanswered change took place is not known, so the account is not asked then.
+            let account = told.accounts.pop()?;
+            let other = client.enter()?;
+            client.change_password(&other)?;
+            told.accounts.push((account.0, NEW_PASSWORD));
+            told.ended.push(session);
+            told.open.push(other);
+        }
+    }
+    Some(())
 }
 
-#[test]
-fn a_killed_process_keeps_every_promise_it_answered() {
+/// Kills the service `times`, at another moment each time. How many promises were checked.
+fn kill_again_and_again(strategy: &str, times: usize, folder: &TempDir, database: Option<&str>) -> usize {
+    let mut variables = vec![("COUNTERSIGN_SECRET", SECRET), ("COUNTERSIGN_SESSION__STRATEGY", strategy)];
+    variables.push(("COUNTERSIGN_LIMITS__SIGN_UPS_PER_ADDRESS", "1000000"));
+    variables.push(("COUNTERSIGN_LIMITS__PER_ADDRESS", "1000000"));
+    variables.extend(database.map(|url| ("COUNTERSIGN_DATABASE_URL", url)));
+    variables.extend(CHEAP);
+    let mut service = Service::start(folder.path(), &variables);
     let mut promises = 0;
-    for strategy in ["jwt", "database"] {
-        let folder = TempDir::new().unwrap();
-        let mut variables = vec![("COUNTERSIGN_SECRET", SECRET), ("COUNTERSIGN_SESSION__STRATEGY", strategy)];
-        variables.push(("COUNTERSIGN_LIMITS__SIGN_UPS_PER_ADDRESS", "1000000"));
-        variables.push(("COUNTERSIGN_LIMITS__PER_ADDRESS", "1000000"));
-        variables.extend(CHEAP);
-        let mut service = Service::start(folder.path(), &variables);
-        for round in 0..kills().div_ceil(2) {
-            let (dead, address) = (Arc::new(AtomicBool::new(false)), service.address.clone());
-            let clients: Vec<_> = (0..3)
-                .map(|client| {
-                    let (dead, address) = (Arc::clone(&dead), address.clone());
-                    let name = format!("{strategy}-{round}-{client}");
-                    std::thread::spawn(move || traffic(&address, &name, &dead))
-                })
-                .collect();
-            // Another moment every round, spread over what a sign-up, a sign-in and a sign-out take.
-            std::thread::sleep(Duration::from_millis(60 + (round as u64 * 37) % 140));
-            service.signal("KILL");
-            dead.store(true, Ordering::Relaxed);
-            let told: Vec<Told> = clients.into_iter().map(|client| client.join().unwrap()).collect();
-            service = Service::start(folder.path(), &variables);
-            for told in &told {
-                promises += check(&service, told);
-            }
+    for round in 0..times {
+        let (dead, address) = (Arc::new(AtomicBool::new(false)), service.address.clone());
+        let clients: Vec<_> = (0..3)
+            .map(|client| {
+                let (dead, address) = (Arc::clone(&dead), address.clone());
+                let name = format!("{strategy}-{round}-{client}");
+                std::thread::spawn(move || traffic(&address, &name, &dead))
+            })
+            .collect();
+        // Another moment every round, spread over what a whole visit takes.
+        std::thread::sleep(Duration::from_millis(60 + (round as u64 * 37) % 160));
+        service.signal("KILL");
+        dead.store(true, Ordering::Relaxed);
+        let told: Vec<Told> = clients.into_iter().map(|client| client.join().unwrap()).collect();
+        // No manual step: it starts on what the kill left behind.
+        service = Service::start(folder.path(), &variables);
+        for told in &told {
+            promises += check(&service, told);
         }
-        service.signal("TERM");
-        integrity(&folder);
     }
-    assert!(promises > kills(), "only {promises} answers were given before the kills");
+    // It listens for signals a moment after it listens for connections.
+    assert!(service.get("/healthz", "").starts_with("HTTP/1.1 200"));
+    let ended = service.signal("TERM");
+    assert!(ended.success(), "{ended}");
+    promises
 }
 
 /// Everything that was answered is still true. How many promises there were.
@@ -101,18 +174,55 @@ fn check(service: &Service, told: &Told) -> usize {
         assert!(status(session).starts_with("HTTP/1.1 200"), "a session that was answered is gone");
     }
     for session in &told.ended {
-        assert!(status(session).starts_with("HTTP/1.1 401"), "a sign-out that was answered is undone");
+        assert!(status(session).starts_with("HTTP/1.1 401"), "an end that was answered is undone");
     }
-    // The last one of each client: one sign-in by password shows that the account is whole.
-    if let Some(email) = told.accounts.last() {
+    // The last ones of each client: a sign-in shows that the account is whole, and which password is its.
+    for (email, password) in told.accounts.iter().rev().take(2) {
         let first = service.get("/api/auth/csrf", "");
-        let body =
-            format!("csrfToken={}&email={email}&password=correct+horse+battery&json=true", csrf(&first));
-        let answer = service.post("/api/auth/callback/credentials", &cookies(&first), &body);
-        assert!(answer.starts_with("HTTP/1.1 200"), "{email} was signed up: {answer}");
+        let sign_in = |password: &str| {
+            let body = format!("csrfToken={}&email={email}&password={password}&json=true", csrf(&first));
+            service.post("/api/auth/callback/credentials", &cookies(&first), &body)
+        };
+        let answer = sign_in(password);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{email} was answered {password}: {answer}");
+        if *password == NEW_PASSWORD {
+            let answer = sign_in(PASSWORD);
+            assert!(answer.starts_with("HTTP/1.1 401"), "{email}: the old password works: {answer}");
+        }
     }
-    told.open.len() + told.ended.len() + told.accounts.len()
+    told.count()
 }
+
+#[test]
+fn a_killed_process_keeps_every_promise_it_answered() {
+    let mut promises = 0;
+    for strategy in ["jwt", "database"] {
+        let folder = TempDir::new().unwrap();
+        promises += kill_again_and_again(strategy, kills().div_ceil(2), &folder, None);
+        integrity(&folder);
+    }
+    assert!(promises > kills(), "only {promises} answers were given before the kills");
+}
+
+/// The same beside a database server, which lives on and rolls back what the killed process had begun.
+#[test]
+fn a_killed_process_beside_postgresql_keeps_them_too() {
+    let runtime = rocket::tokio::runtime::Runtime::new().unwrap();
+    let (times, mut promises) = (kills().div_ceil(20), 0);
+    for strategy in ["jwt", "database"] {
+        let Some(url) = runtime.block_on(crate::postgres::fresh_database()) else { return };
+        let folder = TempDir::new().unwrap();
+        promises += kill_again_and_again(strategy, times, &folder, Some(&url));
+        let halves = runtime.block_on(async {
+            let pool = sqlx::PgPool::connect(&url).await.unwrap();
+            sqlx::query_scalar::<_, i64>(HALVES).fetch_one(&pool).await.unwrap()
+        });
+        assert_eq!(halves, 0, "half-made users");
+    }
+    assert!(promises > times, "only {promises} answers were given before the kills");
+}
+
+const HALVES: &str = "SELECT COUNT(*) FROM users WHERE password_hash IS NULL";
 
 fn integrity(folder: &TempDir) {
     let runtime = rocket::tokio::runtime::Runtime::new().unwrap();
@@ -124,10 +234,7 @@ fn integrity(folder: &TempDir) {
         let broken: Vec<sqlx::sqlite::SqliteRow> =
             sqlx::query("PRAGMA foreign_key_check").fetch_all(&pool).await.unwrap();
         assert!(broken.is_empty());
-        let halves: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM users WHERE password_hash IS NULL")
-            .fetch_one(&pool)
-            .await
-            .unwrap();
+        let halves: i64 = sqlx::query_scalar(HALVES).fetch_one(&pool).await.unwrap();
         assert_eq!(halves, 0, "half-made users");
         pool.close().await;
     });

@@ -17,6 +17,8 @@ const SOUND: u8 = 0;
 const FROZEN: u8 = 1;
 /// Connections are closed, and new ones too.
 const CUT: u8 = 2;
+/// What was open stays open and is never answered again, and new connections pass: another machine took the address over.
+const LOST: u8 = 3;
 
 /// The wire.
 struct Wire {
@@ -32,11 +34,12 @@ impl Wire {
         std::thread::spawn(move || {
             for near in listener.incoming() {
                 let Ok(near) = near else { break };
+                let born = shared.load(Ordering::SeqCst);
                 let Ok(far) = TcpStream::connect(&target) else { continue };
                 let (near_too, far_too) = (near.try_clone().unwrap(), far.try_clone().unwrap());
                 let (one, other) = (Arc::clone(&shared), Arc::clone(&shared));
-                std::thread::spawn(move || carry(near, far, &one));
-                std::thread::spawn(move || carry(far_too, near_too, &other));
+                std::thread::spawn(move || carry(near, far, &one, born));
+                std::thread::spawn(move || carry(far_too, near_too, &other, born));
             }
         });
         Self { state, port }
@@ -47,13 +50,14 @@ impl Wire {
     }
 }
 
-fn carry(mut from: TcpStream, mut to: TcpStream, state: &AtomicU8) {
+fn carry(mut from: TcpStream, mut to: TcpStream, state: &AtomicU8, born: u8) {
     from.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
     let mut buffer = [0; 8192];
     loop {
         match state.load(Ordering::SeqCst) {
             CUT => break,
-            FROZEN => {
+            LOST if born == LOST => {}
+            FROZEN | LOST => {
                 std::thread::sleep(Duration::from_millis(20));
                 continue;
             }
@@ -133,5 +137,28 @@ fn an_outage_is_503_and_passes() {
                 std::thread::sleep(Duration::from_millis(50));
             }
         }
+
+        // The machine vanishes, and another one answers in its place: whatever was open is dead without a word.
+        wire.is(LOST);
+        let since = Instant::now();
+        std::thread::sleep(Duration::from_secs(1));
+        while guarded(&service, &session) != "200" || !signs_in(&service) {
+            assert!(
+                since.elapsed() < Duration::from_secs(20),
+                "{strategy}: the pool is full of dead connections"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
+}
+
+fn signs_in(service: &Address) -> bool {
+    let first = service.get("/api/auth/csrf", "");
+    let body = format!(
+        "csrfToken={}&email=ada%40example.com&password=correct+horse+battery&json=true",
+        csrf(&first)
+    );
+    let answer = service.post("/api/auth/callback/credentials", &cookies(&first), &body);
+    assert!(answer.starts_with("HTTP/1.1 200") || answer.starts_with("HTTP/1.1 503"), "{answer}");
+    answer.starts_with("HTTP/1.1 200")
 }

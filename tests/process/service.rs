@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 pub(crate) const SECRET: &str = "process-secret-0123456789-abcdefghijklmnopq";
 
@@ -42,6 +43,9 @@ impl std::ops::Deref for Service {
     }
 }
 
+/// How long a whole request may take to be answered, on a machine that is busy with other things.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Where a service listens: whoever only asks needs no more.
 #[derive(Debug, Clone)]
 pub(crate) struct Address {
@@ -50,12 +54,24 @@ pub(crate) struct Address {
 
 impl Service {
     pub(crate) fn start(folder: &Path, variables: &[(&str, &str)]) -> Self {
+        Self::start_through(&[], folder, variables)
+    }
+
+    /// As [`Service::start`], by another program that prepares something and then becomes the service.
+    pub(crate) fn start_through(through: &[&str], folder: &Path, variables: &[(&str, &str)]) -> Self {
         let port = free_port();
         let text = port.to_string();
         let mut all = vec![("ROCKET_PORT", text.as_str())];
         all.extend(variables);
-        let mut service =
-            Self { child: program(folder, &["serve"], &all).spawn().unwrap(), address: Address { port } };
+        let mut command = program(folder, &["serve"], &all);
+        if let Some((first, rest)) = through.split_first() {
+            let mut outer = Command::new(first);
+            outer.args(rest).arg(command.get_program()).args(command.get_args()).current_dir(folder);
+            outer.env_clear().env("PATH", "/usr/bin:/bin").env("ROCKET_LOG_LEVEL", "critical").envs(all);
+            outer.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            command = outer;
+        }
+        let mut service = Self { child: command.spawn().unwrap(), address: Address { port } };
         let mut lines = BufReader::new(service.child.stdout.take().unwrap()).lines();
         let ready =
             lines.find_map(|line| line.ok().filter(|line| line.contains("Countersign is ready: open http")));
@@ -73,7 +89,7 @@ impl Service {
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {
                 return service;
             }
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(20));
         }
         panic!("nobody listens on {port}");
     }
@@ -115,18 +131,27 @@ impl Service {
     }
 
     pub(crate) fn signal(&mut self, name: &str) -> std::process::ExitStatus {
+        self.send_signal(name);
+        self.child.wait().unwrap()
+    }
+
+    /// As [`Service::signal`], without waiting for its end.
+    pub(crate) fn send_signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
-        self.child.wait().unwrap()
     }
 }
 
 impl Address {
     /// Sends bytes and reads everything that comes back.
     pub(crate) fn exchange(&self, request: &[u8]) -> String {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
         // A server may close before everything was sent, and may wait for more than is sent: neither hangs the test.
-        stream.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+        self.exchange_within(request, Duration::from_secs(5))
+    }
+
+    fn exchange_within(&self, request: &[u8], patience: Duration) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(patience)).unwrap();
         stream.write_all(request).ok();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).ok();
@@ -146,22 +171,18 @@ impl Address {
     }
 
     pub(crate) fn get(&self, path: &str, headers: &str) -> String {
-        self.exchange(
-            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n")
-                .as_bytes(),
-        )
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
+        self.exchange_within(request.as_bytes(), PATIENCE)
     }
 
     pub(crate) fn post(&self, path: &str, cookies: &str, body: &str) -> String {
         let length = body.len();
         let kind = "application/x-www-form-urlencoded";
-        self.exchange(
-            format!(
-                "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: {cookies}\r\n\
-                 Content-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}"
-            )
-            .as_bytes(),
-        )
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: {cookies}\r\n\
+             Content-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        self.exchange_within(request.as_bytes(), PATIENCE)
     }
 }
 

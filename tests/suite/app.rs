@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use countersign::clock::ManualClock;
+use countersign::clock::{ManualClock, Timestamp};
 use countersign::model::User;
 use countersign::store::{self, Database, OpenOptions, Store};
 pub(crate) use countersign::testing::START;
@@ -147,12 +147,28 @@ impl App {
         setup.start_in(folder, clock).await
     }
 
+    /// The application on the same database, by a machine whose clock shows `now`.
+    pub(crate) async fn restart_at(self, setup: Setup, now: Timestamp) -> Self {
+        let Self { kit, store, folder, .. } = self;
+        drop(kit);
+        store.close().await;
+        setup.start_in(folder, ManualClock::at(now)).await
+    }
+
     /// The user of an address.
     pub(crate) async fn user(&self, email: &str) -> Option<User> {
         self.kit.user(email).await
     }
+
+    /// The ids of an address's sessions, as the forms name them.
+    pub(crate) async fn session_ids(&self, email: &str) -> Vec<String> {
+        let user = self.user(email).await.unwrap().id;
+        let sessions = self.store.list_sessions(&user).await.unwrap();
+        sessions.iter().map(|session| session.id.to_hex()).collect()
+    }
 }
 
+use countersign::store::Sessions as _;
 use countersign::{OptionalSession, Session, Token};
 
 #[rocket::get("/me")]

@@ -20,12 +20,17 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 pub(crate) async fn fresh_database() -> Option<String> {
     let server = SERVER.get_or_init(start).as_ref()?;
     let name = format!("test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst));
+    Some(make_database(server, &name).await)
+}
+
+/// The URL of a new database on this server.
+pub(crate) async fn make_database(server: &str, name: &str) -> String {
     let options: sqlx::postgres::PgConnectOptions = format!("{server}/postgres").parse().unwrap();
     let mut connection = connect(&options).await;
     let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
     sqlx::raw_sql(create).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
-    Some(format!("{server}/{name}"))
+    format!("{server}/{name}")
 }
 
 /// A server that has just been started listens before it answers.
@@ -49,11 +54,12 @@ fn start() -> Option<String> {
         writeln!(std::io::stderr(), "{missing}; the tests that need it are left out").ok();
         return None;
     };
-    Some(start_cluster(&programs))
+    let cluster = Cluster::make(&programs, "shared", "-c fsync=off -c synchronous_commit=off");
+    Some(cluster.server())
 }
 
 /// The newest version's folder of programs.
-fn find_programs() -> Option<PathBuf> {
+pub(crate) fn find_programs() -> Option<PathBuf> {
     let mut found: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
         .ok()?
         .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
@@ -63,44 +69,80 @@ fn find_programs() -> Option<PathBuf> {
     found.pop()
 }
 
-fn start_cluster(programs: &Path) -> String {
-    let folder = std::env::temp_dir().join(format!("countersign-postgres-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
-    let is_root = Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n");
-    if is_root {
-        // PostgreSQL refuses to run as root.
-        assert!(Command::new("chown").arg("postgres").arg(&folder).status().unwrap().success());
-    }
-    let data = folder.join("data");
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let (initdb, server) = (programs.join("initdb"), programs.join("postgres"));
-    // The server ends when this process does, even when it is killed.
-    let script = format!(
-        "set -e; cd '{folder}'; '{initdb}' -D '{data}' -U postgres -A trust -E UTF8 --no-locale >/dev/null; \
-         '{server}' -D '{data}' -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
-         -c fsync=off -c synchronous_commit=off -c max_connections=200 >'{folder}/log' 2>&1 & child=$!; \
-         (while kill -0 {parent} 2>/dev/null || [ -d /proc/{parent} ]; do sleep 1; done; kill -QUIT $child; sleep 1; \
-         rm -rf '{folder}') >/dev/null 2>&1 & wait $child",
-        folder = folder.display(),
-        initdb = initdb.display(),
-        data = data.display(),
-        server = server.display(),
-        parent = std::process::id(),
-    );
-    let mut command = if is_root { Command::new("runuser") } else { Command::new("sh") };
-    if is_root {
-        command.args(["-u", "postgres", "--", "sh"]);
-    }
-    let null = || std::process::Stdio::null();
-    let mut child = command.args(["-c", &script]).stdin(null()).stdout(null()).spawn().unwrap();
-    // It ends after this process, so nobody else can wait for it.
-    std::thread::spawn(move || child.wait());
-    for _ in 0..600 {
-        if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-            return format!("postgres://postgres@127.0.0.1:{port}");
+/// A cluster of this process's own, on a free port. It ends with the process.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    programs: PathBuf,
+    pub(crate) folder: PathBuf,
+    port: u16,
+    settings: &'static str,
+}
+
+impl Cluster {
+    /// Makes one and starts it.
+    pub(crate) fn make(programs: &Path, name: &str, settings: &'static str) -> Self {
+        let folder = std::env::temp_dir().join(format!("countersign-postgres-{}-{name}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        if is_root() {
+            // PostgreSQL refuses to run as root.
+            assert!(Command::new("chown").arg("postgres").arg(&folder).status().unwrap().success());
         }
-        std::thread::sleep(std::time::Duration::from_millis(100));
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let cluster = Self { programs: programs.to_path_buf(), folder, port, settings };
+        let initdb = cluster.shell(&format!(
+            "'{}' -D data -U postgres -A trust -E UTF8 --no-locale >log 2>&1",
+            cluster.programs.join("initdb").display()
+        ));
+        assert!(initdb.wait_with_output().unwrap().status.success(), "{}", cluster.log());
+        cluster.start();
+        cluster
     }
-    let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
-    panic!("PostgreSQL did not start: {log}");
+
+    /// Starts the server on its port and data, and returns when it listens.
+    pub(crate) fn start(&self) {
+        // It ends when this process does, even when that is killed.
+        let mut child = self.shell(&format!(
+            "'{server}' -D data -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
+             -c max_connections=200 {settings} >>log 2>&1 & child=$!; \
+             (while [ -d /proc/{parent} ]; do sleep 1; done; kill -QUIT $child; sleep 1; rm -rf '{folder}') \
+             >/dev/null 2>&1 & wait $child",
+            server = self.programs.join("postgres").display(),
+            port = self.port,
+            settings = self.settings,
+            parent = std::process::id(),
+            folder = self.folder.display(),
+        ));
+        // It ends after this process, so nobody else can wait for it.
+        std::thread::spawn(move || child.wait());
+        for _ in 0..600 {
+            if std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        panic!("PostgreSQL did not start: {}", self.log());
+    }
+
+    /// Its URL, without a database.
+    pub(crate) fn server(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}", self.port)
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
+    fn shell(&self, script: &str) -> std::process::Child {
+        let mut command = if is_root() { Command::new("runuser") } else { Command::new("sh") };
+        if is_root() {
+            command.args(["-u", "postgres", "--", "sh"]);
+        }
+        let null = std::process::Stdio::null;
+        command.args(["-c", script]).current_dir(&self.folder);
+        command.stdin(null()).stdout(null()).spawn().unwrap()
+    }
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout == b"0\n")
 }

@@ -1,0 +1,70 @@
+//! What a database holds, as text: two of them are equal, or something happened in between.
+
+use sqlx::Row as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+
+use crate::app::App;
+
+/// Looks into the database past the store.
+pub(crate) struct Dump(SqlitePool);
+
+impl Dump {
+    pub(crate) async fn of(app: &App) -> Self {
+        let options =
+            SqliteConnectOptions::new().filename(app.folder.path().join("test.db")).foreign_keys(false);
+        Self(SqlitePool::connect_with(options).await.unwrap())
+    }
+
+    /// Every row of every table but the attempts, which are taken back a moment later, and the audit log, which
+    /// tells of what did not happen, too.
+    pub(crate) async fn state(&self) -> String {
+        let mut state = String::new();
+        for table in self.tables().await {
+            if table != "attempts" && !table.starts_with("audit") {
+                state += &self.rows(&table, "").await;
+            }
+        }
+        state
+    }
+
+    /// The attempts that are counted.
+    pub(crate) async fn attempts(&self) -> String {
+        self.rows("attempts", "WHERE count > 0").await
+    }
+
+    /// Changes something past the store.
+    pub(crate) async fn execute(&self, statement: &str) {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&self.0).await.unwrap();
+    }
+
+    /// The names of all tables of the application.
+    async fn tables(&self) -> Vec<String> {
+        let names =
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name";
+        sqlx::query_scalar(names).fetch_all(&self.0).await.unwrap()
+    }
+
+    async fn rows(&self, table: &str, condition: &str) -> String {
+        let columns: Vec<String> =
+            sqlx::query_scalar("SELECT 'quote(' || name || ')' FROM pragma_table_info($1)")
+                .bind(table)
+                .fetch_all(&self.0)
+                .await
+                .unwrap();
+        let text = columns.join(" || ' ' || ");
+        let query = format!("SELECT {text} AS line FROM {table} {condition} ORDER BY line");
+        let lines = sqlx::query(sqlx::AssertSqlSafe(query)).fetch_all(&self.0).await.unwrap();
+        let lines = lines.iter().map(|row| row.get::<String, _>("line"));
+        format!("{table}:\n{}\n", lines.collect::<Vec<_>>().join("\n"))
+    }
+}
+
+/// The lines that are in one of two dumps only.
+pub(crate) fn difference(before: &str, after: &str) -> Vec<String> {
+    let only = |mark: &str, these: &str, those: &str| {
+        let known: std::collections::HashSet<&str> = those.lines().collect();
+        let lines = these.lines().filter(|line| !known.contains(line));
+        lines.map(|line| format!("{mark} {line}")).collect::<Vec<_>>()
+    };
+    [only("-", before, after), only("+", after, before)].concat()
+}
