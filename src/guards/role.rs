@@ -82,7 +82,7 @@ impl<'r, R: RoleName> FromRequest<'r> for Role<R> {
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, RoleError> {
         let session = match lookup(request).await {
             Ok(session) => Session::new(session),
-            Err(SessionError::Unavailable) => return unknown(),
+            Err(reason) if !reason.is_verdict() => return unknown(),
             Err(_) => return Outcome::Forward(Status::Unauthorized),
         };
         let asked: &Asked = request.local_cache(Asked::default);

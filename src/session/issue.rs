@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::data::{Carrier, SessionData, SessionError};
+use super::grant::{Grant, IssueError, Issued};
 use super::jwt::{AUTH_TIME, METHODS, RESERVED_CLAIMS, SESSION_ID, end_of_life};
 use super::private_cookie::PrivateCookie;
 use super::verified::Entry;
@@ -13,68 +14,10 @@ use super::{CookieRules, RevocationList, Sessions};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, SessionConfig};
 use crate::metrics;
-use crate::model::{AuthMethod, SessionRecord, Strategy, Subject, User, UserId};
-use crate::secret::{Derived, EntropyError, PlainToken, Secrets, TokenHash};
+use crate::model::{SessionRecord, Strategy, Subject, User, UserId};
+use crate::secret::{Derived, PlainToken, Secrets, TokenHash};
 use crate::store::{self, Inserted, Replaced, Store};
-use crate::token::{Claims, MintError};
-
-/// Why a session could not be issued, renewed or ended.
-#[derive(Debug, thiserror::Error)]
-pub enum IssueError {
-    /// The store did not answer.
-    #[error(transparent)]
-    Store(#[from] store::Error),
-    /// The token could not be made.
-    #[error(transparent)]
-    Mint(#[from] MintError),
-    /// No random bytes.
-    #[error(transparent)]
-    Entropy(#[from] EntropyError),
-    /// The user is gone or was disabled meanwhile.
-    #[error("the user is gone or disabled")]
-    NoSuchUser,
-}
-
-/// A session or token to be carried by the browser.
-#[derive(Clone)]
-pub struct Issued {
-    /// The cookie's value.
-    pub value: String,
-    /// When the cookie expires.
-    pub expires_at: Timestamp,
-    /// The session it carries.
-    pub session: SessionData,
-}
-
-impl std::fmt::Debug for Issued {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Issued").field("session", &self.session.id).finish_non_exhaustive()
-    }
-}
-
-/// Who signs in, how, and from where.
-#[derive(Debug)]
-pub struct Grant<'a> {
-    /// The person.
-    pub user: &'a User,
-    /// How they proved it.
-    pub method: AuthMethod,
-    /// The host's own claims.
-    pub claims: Claims,
-    /// The browser.
-    pub device: Device,
-    /// The session this browser had, which ends when the new one begins.
-    pub replaces: Option<&'a SessionData>,
-}
-
-/// What people recognise a browser by in the list of their sessions.
-#[derive(Debug, Clone, Default)]
-pub struct Device {
-    /// `User-Agent`, cut to 256 characters.
-    pub user_agent: Option<String>,
-    /// The network address.
-    pub address: Option<String>,
-}
+use crate::token::Claims;
 
 /// What the two strategies share when there is a store.
 #[derive(Debug)]

@@ -26,6 +26,8 @@ mod cookies;
 mod csrf;
 mod data;
 #[cfg(feature = "server")]
+mod grant;
+#[cfg(feature = "server")]
 mod issue;
 mod jwt;
 #[cfg(feature = "server")]
@@ -42,7 +44,7 @@ pub use cookies::{CookieRules, SetCookie, encode_component};
 pub use csrf::{Csrf, CsrfPair, FetchOrigin};
 pub use data::{Carrier, Presented, SessionData, SessionError};
 #[cfg(feature = "server")]
-pub use issue::{Device, Grant, IssueError, Issued};
+pub use grant::{Device, Grant, IssueError, Issued};
 pub use jwt::RESERVED_CLAIMS;
 pub use revocations::{REFRESH_EVERY, RevocationList, STALE_AFTER};
 

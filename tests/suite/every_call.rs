@@ -17,8 +17,17 @@ use crate::faults::Fault;
 /// Calls that are not needed for the answer: it is given all the same, and what they were to do is done later.
 const NOT_NEEDED: [&str; 3] = ["return_attempt", "set_password_hash", "append_audit"];
 
-/// Unsafe routes that ask the store nothing, whoever is signed in.
-const ASK_NOTHING: [&str; 3] = ["/api/auth/_log", "/api/auth/language", "/api/auth/signin/<_provider>"];
+/// Unsafe routes that ask the store nothing with these fields: three by their nature, and those which go on with a second
+/// factor or a passkey that was begun elsewhere.
+const ASK_NOTHING: [&str; 7] = [
+    "/api/auth/_log",
+    "/api/auth/language",
+    "/api/auth/signin/<_provider>",
+    "/api/auth/factor",
+    "/api/auth/factor/options",
+    "/api/auth/passkey/options",
+    "/api/auth/callback/passkey",
+];
 
 const NEW_PASSWORD: &str = "another good password";
 
