@@ -76,9 +76,9 @@ fn count(case: &Case, times: usize) -> f64 {
         .output()
         .unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
-    let line = told.lines().find(|line| line.contains("I refs:"));
+    let line = told.lines().find(|line| line.contains("refs:"));
     let digits: String =
-        line.unwrap_or_else(|| panic!("{told}")).split("I refs:").nth(1).unwrap().replace(',', "");
+        line.unwrap_or_else(|| panic!("{told}")).split("refs:").nth(1).unwrap().replace(',', "");
     digits.trim().parse().unwrap()
 }
 

@@ -5,7 +5,7 @@
 //! ratios, so that a machine with other work to do disturbs both sides alike.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::app::{Setup, enter};
 use crate::{fill, on_one_worker, postgres, say};
@@ -26,6 +26,8 @@ struct Options {
 /// A service that runs as long as this value lives.
 struct Service {
     child: Child,
+    /// Kept open: the service may say more than the line that is read.
+    _said: BufReader<ChildStdout>,
     name: String,
     url: String,
     cookie: String,
@@ -184,7 +186,8 @@ impl Service {
             .spawn()
             .unwrap();
         let mut cookie = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut cookie).unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap());
+        said.read_line(&mut cookie).unwrap();
         assert!(!cookie.is_empty(), "{name} did not start");
         let url = format!("http://127.0.0.1:{port}");
         for _ in 0..100 {
@@ -193,7 +196,7 @@ impl Service {
             }
             std::thread::sleep(std::time::Duration::from_millis(50));
         }
-        Self { child, name: name.to_owned(), url, cookie: cookie.trim().to_owned() }
+        Self { child, _said: said, name: name.to_owned(), url, cookie: cookie.trim().to_owned() }
     }
 }
 
