@@ -11,6 +11,8 @@ use crate::config::Config;
 use crate::guards::Auth;
 use crate::presets::Preset;
 #[cfg(feature = "server")]
+use crate::mail::Mailer;
+#[cfg(feature = "server")]
 use crate::readiness::LastAnswer;
 #[cfg(feature = "server")]
 use crate::server;
@@ -46,6 +48,8 @@ pub struct Countersign {
     #[cfg(feature = "server")]
     templates: Vec<(String, String)>,
     #[cfg(feature = "server")]
+    mailer: Option<Arc<dyn Mailer>>,
+    #[cfg(feature = "server")]
     verify_only: bool,
     presets: Vec<Preset>,
 }
@@ -55,6 +59,7 @@ pub struct Countersign {
 pub(crate) struct Replaced {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) mails: crate::mail::CapturedMails,
 }
 
 impl std::fmt::Debug for Countersign {
@@ -77,6 +82,8 @@ impl Countersign {
             store: None,
             #[cfg(feature = "server")]
             templates: Vec::new(),
+            #[cfg(feature = "server")]
+            mailer: None,
             #[cfg(feature = "server")]
             verify_only: false,
             presets: Vec::new(),
@@ -133,6 +140,14 @@ impl Countersign {
         self
     }
 
+    /// With a way to send mail of the application's own instead of the server that `providers.email` names.
+    #[cfg(feature = "server")]
+    #[must_use]
+    pub fn mailer(mut self, mailer: impl Mailer + 'static) -> Self {
+        self.mailer = Some(Arc::new(mailer));
+        self
+    }
+
     async fn ignite(&self, rocket: Rocket<Build>) -> fairing::Result {
         let config = match Config::with_presets(rocket.figment(), &self.presets) {
             Ok(config) => config,
@@ -149,11 +164,14 @@ impl Countersign {
         #[cfg(feature = "server")]
         if !self.verify_only {
             let store = replaced.map(|replaced| Arc::clone(&replaced.store)).or_else(|| self.store.clone());
+            let mailer = replaced.map(|replaced| Arc::new(replaced.mails.clone()) as Arc<dyn Mailer>);
+            let mailer = mailer.or_else(|| self.mailer.clone());
             let parts = server::Parts {
                 clock,
                 hooks: Arc::clone(&self.hooks),
                 store,
                 templates: self.templates.clone(),
+                mailer,
             };
             let delay = config.shutdown_delay;
             return match server::start(config, parts).await {

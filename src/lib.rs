@@ -45,6 +45,7 @@
 //! | every configuration key | [`config`] |
 //! | your own part in signing in: hooks and events | [`signin::hooks`] |
 //! | your own pages and languages | [`pages`] |
+//! | mail: links, letters, your own way of sending | `mail` |
 //! | both session strategies, and how a session ends | [`session`] |
 //! | signing in with other sites | [`providers`], [`presets`] |
 //! | reading tokens without Rocket and without a database | [`token`] |
@@ -73,6 +74,8 @@ pub mod clock;
 pub mod config;
 mod fairing;
 pub mod guards;
+#[cfg(feature = "server")]
+pub mod mail;
 #[cfg(feature = "server")]
 mod metrics;
 pub mod model;
@@ -110,7 +113,7 @@ pub use fairing::Countersign;
 #[doc(inline)]
 pub use guards::{Admin, Role, RoleName, Scope, ScopeName};
 #[doc(inline)]
-pub use guards::{CsrfForm, CsrfJson, CsrfToken, OptionalSession, OptionalToken, Session, Token};
+pub use guards::{CsrfForm, CsrfJson, CsrfToken, Fresh, OptionalSession, OptionalToken, Session, Token};
 #[doc(inline)]
 pub use model::RequestId;
 #[cfg(feature = "server")]

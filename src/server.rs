@@ -12,8 +12,9 @@ use crate::audit::AuditLog;
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, CredentialsConfig};
 use crate::guards::Auth;
+use crate::mail::{CapturedMails, Mailer, Office, WayOut};
 use crate::metrics;
-use crate::pages::{LoadError, Pages};
+use crate::pages::{Letters, LoadError, Pages};
 use crate::policy::Audit;
 use crate::providers::hasher::HashError;
 use crate::providers::passkeys::Passkeys;
@@ -21,7 +22,7 @@ use crate::providers::{Credentials, Federation, Hasher, ProviderError};
 use crate::routes;
 use crate::secret::Secrets;
 use crate::session::{CookieRules, Csrf, REFRESH_EVERY, RevocationList, Sessions};
-use crate::signin::{Hooks, Limits, Redirects, SecondFactors, SignIn};
+use crate::signin::{Hooks, Limits, Mailing, Redirects, SecondFactors, SignIn};
 use crate::store::{self, Store};
 
 /// How often expired rows are looked for.
@@ -56,6 +57,9 @@ pub enum StartError {
     /// The other sites.
     #[error("the other sites cannot be used: {0}")]
     Providers(#[from] ProviderError),
+    /// The mail.
+    #[error("{0}")]
+    Mail(String),
     /// The password hashing.
     #[error("passwords cannot be hashed: {0}")]
     Hasher(#[from] HashError),
@@ -67,6 +71,7 @@ pub(crate) struct Parts {
     pub(crate) hooks: Arc<dyn Hooks>,
     pub(crate) store: Option<Arc<dyn Store>>,
     pub(crate) templates: Vec<(String, String)>,
+    pub(crate) mailer: Option<Arc<dyn Mailer>>,
 }
 
 /// A service that is ready to be mounted.
@@ -74,6 +79,7 @@ pub(crate) struct Started {
     auth: Auth,
     pages: Pages,
     background: Background,
+    outbox: Option<CapturedMails>,
 }
 
 /// What runs besides the requests.
@@ -85,6 +91,7 @@ pub(crate) struct Background {
     clock: Arc<dyn Clock>,
     audit: Arc<AuditLog>,
     metrics: std::sync::Mutex<Option<TcpListener>>,
+    mail: Option<Office>,
     tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
     stopping: Stopping,
 }
@@ -131,7 +138,7 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
 
 /// Opens and migrates the store, loads pages and revocations.
 pub(crate) async fn start(config: Config, parts: Parts) -> Result<Started, StartError> {
-    let Parts { clock, hooks, store, templates } = parts;
+    let Parts { clock, hooks, store, templates, mailer } = parts;
     let pages = Pages::load(&config.template_dir, &templates)?;
     let store = match store {
         Some(store) => store,
@@ -170,6 +177,18 @@ pub(crate) async fn start(config: Config, parts: Parts) -> Result<Started, Start
     )
     .with_factors(factors)
     .with_federation(federation);
+    let WayOut { mailer, outbox } = WayOut::choose(&config, mailer).map_err(StartError::Mail)?;
+    let mail = mailer.map(|mailer| {
+        let letters = Arc::new(Letters::new(&pages, &config.site_name, &config.url));
+        Office::new(letters, mailer, Arc::clone(&clock))
+    });
+    let mailing = mail.as_ref().map(|office| Mailing {
+        queue: office.queue(),
+        rules: config.email.clone(),
+        url: config.url.clone(),
+        clock: Arc::clone(&clock),
+    });
+    let sign_in = sign_in.with_mailing(mailing);
     let auth = Auth {
         redirects: Redirects::new(&config.url.origin, &config.allowed_origins),
         csrf: Csrf::new(secrets.clone()),
@@ -190,10 +209,11 @@ pub(crate) async fn start(config: Config, parts: Parts) -> Result<Started, Start
         clock,
         audit,
         metrics: std::sync::Mutex::new(metrics),
+        mail,
         tasks,
         stopping: Stopping::default(),
     };
-    Ok(Started { auth, pages, background })
+    Ok(Started { auth, pages, background, outbox })
 }
 
 /// Listens for whoever scrapes, and starts counting.
@@ -223,6 +243,10 @@ pub(crate) fn mount(rocket: Rocket<Build>, started: Started) -> Rocket<Build> {
     let missing: Vec<_> = missing.collect();
     let base = started.auth.config.url.base_path.clone();
     let base = if base.is_empty() { "/".to_owned() } else { base };
+    let rocket = match started.outbox {
+        Some(outbox) => rocket.mount(base.clone(), routes::outbox_routes()).manage(outbox),
+        None => rocket,
+    };
     rocket
         .mount(base, routes::routes())
         .register("/", missing)
@@ -245,6 +269,9 @@ pub(crate) fn spawn_background(rocket: &Rocket<Orbit>) {
         Arc::clone(&background.revocations),
         Arc::clone(&background.clock),
     ));
+    if let Some(mail) = &background.mail {
+        mail.open();
+    }
     if let Ok(mut tasks) = background.tasks.lock() {
         tasks.extend([listen, follow, clean]);
         tasks.extend(watch(background));
@@ -267,6 +294,9 @@ pub(crate) fn shut_down(rocket: &Rocket<Orbit>) {
 /// loses nothing that was answered; an embedded database is left tidier.
 pub async fn close(rocket: &Rocket<Ignite>) {
     if let Some(background) = rocket.state::<Background>() {
+        if let Some(mail) = &background.mail {
+            mail.close().await;
+        }
         if let Err(error) = background.audit.flush_all().await {
             tracing::error!(%error, "the last refusals could not be recorded");
         }
@@ -372,6 +402,9 @@ pub async fn clean_once(store: &dyn Store, before: Timestamp) -> Result<(), stor
         tokio::task::yield_now().await;
     }
     while store.delete_spent(before, CLEAN_BATCH).await? == u64::from(CLEAN_BATCH) {
+        tokio::task::yield_now().await;
+    }
+    while store.delete_expired_verifications(before, CLEAN_BATCH).await? == u64::from(CLEAN_BATCH) {
         tokio::task::yield_now().await;
     }
     Ok(())

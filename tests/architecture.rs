@@ -17,6 +17,7 @@ const LAYERS: &[&str] = &[
     "presets",
     "config",
     "audit",
+    "mail",
     "session",
     "providers",
     "signin",
@@ -34,7 +35,7 @@ const LAYERS: &[&str] = &[
 ];
 
 /// Modules that know nothing of Rocket's requests.
-const NO_ROCKET: [&str; 11] = [
+const NO_ROCKET: [&str; 12] = [
     "clock",
     "secret",
     "metrics",
@@ -43,6 +44,7 @@ const NO_ROCKET: [&str; 11] = [
     "store",
     "config",
     "audit",
+    "mail",
     "session",
     "providers",
     "signin",

@@ -28,6 +28,18 @@ pub enum AuditEvent {
     PasswordChanged,
     /// A password was not changed: the detail `code` says why.
     PasswordChangeFailed,
+    /// A password was replaced by way of a mailed link, and every session ended.
+    PasswordReset,
+    /// An address was proven by its owner.
+    EmailVerified,
+    /// An account has another address, and the other sessions ended.
+    EmailChanged,
+    /// The owner of an address arrived; who had held it unproven lost password and sessions.
+    OwnerArrived,
+    /// Somebody took a copy of what is stored about them.
+    DataExported,
+    /// Somebody deleted their account.
+    AccountDeleted,
     /// Somebody changed the name they are shown by.
     NameChanged,
     /// Second factors were changed, and the other sessions ended: the detail `change` says how.
@@ -84,6 +96,12 @@ impl AuditEvent {
             Self::OtherSessionsEnded => "session.others_ended",
             Self::PasswordChanged => "password.changed",
             Self::PasswordChangeFailed => "password.change_failed",
+            Self::PasswordReset => "password.reset",
+            Self::EmailVerified => "email.verified",
+            Self::EmailChanged => "email.changed",
+            Self::OwnerArrived => "email.owner_arrived",
+            Self::DataExported => "account.data_exported",
+            Self::AccountDeleted => "account.deleted",
             Self::NameChanged => "profile.name_changed",
             Self::SecondFactorChanged => "second_factor.changed",
             Self::RecoveryCodeUsed => "second_factor.recovery_code_used",

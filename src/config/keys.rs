@@ -94,6 +94,12 @@ pub const KEYS: &[Key] = &[
         "No session lives longer than this since sign-in.",
     ),
     key(
+        "session.fresh_age",
+        "60 to 86400, seconds",
+        "900",
+        "How recent a sign-in must be for what the Fresh guard protects.",
+    ),
+    key(
         "session.empty",
         "object or null",
         "null for authjs-v5, else object",
@@ -252,6 +258,46 @@ pub const KEYS: &[Key] = &[
         "false",
         "Whether an address that is proven here and there is one person. docs/linking.md has every case.",
     ),
+    key(
+        "providers.email.enabled",
+        "true or false",
+        "true with a mail server, and in the debug profile",
+        "Whether people sign in by a link that is mailed to them.",
+    ),
+    key("providers.email.name", "text", "Email", "What GET providers calls it."),
+    key(
+        "providers.email.sign_up",
+        "true or false",
+        "true",
+        "Whether a link makes an account for an address that has none.",
+    ),
+    key(
+        "providers.email.from",
+        "name@example.com or Name <name@example.com>",
+        "none; required with a mail server",
+        "Who mail is from.",
+    ),
+    key(
+        "providers.email.server",
+        "URL",
+        "none (debug: mail is kept and shown at /api/auth/outbox)",
+        "The mail server: smtp://user:password@host:587 or smtps://host. The five keys below override its parts.",
+    ),
+    key(
+        "providers.email.host",
+        "host name",
+        "none",
+        "The mail server's name, which its certificate must bear.",
+    ),
+    key("providers.email.port", "1 to 65535", "587, with tls = tls 465", "The mail server's port."),
+    key("providers.email.user", "text", "none", "Who the mail server knows this program as."),
+    key("providers.email.password", "text", "none", "The password for it."),
+    key(
+        "providers.email.tls",
+        "starttls, tls or none",
+        "tls for smtps and port 465, none to this machine itself, else starttls",
+        "How the connection to the mail server is secured; its certificate is verified.",
+    ),
     key("limits.window", "1 to 86400, seconds", "900", "The window in which attempts are counted."),
     key("limits.per_account", "1 to 1000000", "5", "Wrong passwords for one account from one address."),
     key(
@@ -262,6 +308,8 @@ pub const KEYS: &[Key] = &[
     ),
     key("limits.per_address", "1 to 1000000", "50", "Wrong passwords from one address (IPv6: from one /64)."),
     key("limits.sign_ups_per_address", "1 to 1000000", "20", "Accounts made from one address."),
+    key("limits.mails_per_recipient", "1 to 1000000", "5", "Mails with a link to one e-mail address."),
+    key("limits.mails_per_address", "1 to 1000000", "20", "Mails with a link asked for from one address."),
     key(
         "audit_log.keep",
         "86400 to 315360000, seconds",

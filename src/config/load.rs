@@ -9,7 +9,7 @@ use figment::{Figment, Profile};
 use super::read::Reader;
 use super::{
     AuditLogConfig, Config, ConfigErrors, CredentialsConfig, EmptySession, JwtConfig, LimitsConfig, Network,
-    PagesConfig, RouteAudit, SessionConfig, SiteUrl, providers, secrets, url,
+    PagesConfig, RouteAudit, SessionConfig, SiteUrl, mail, providers, secrets, url,
 };
 use crate::model::{Permission, Strategy};
 use crate::presets::{PRESETS, Preset};
@@ -55,6 +55,7 @@ impl Config {
         let credentials = credentials(&mut reader);
         let presets: Vec<Preset> = further.iter().chain(PRESETS).copied().collect();
         let providers = providers::read(&mut reader, &presets);
+        let email = mail::read(&mut reader, is_debug);
         let limits = limits(&mut reader);
         let audit_log = audit_log(&mut reader);
         let metrics = metrics(&mut reader);
@@ -87,6 +88,7 @@ impl Config {
             pages,
             credentials,
             providers,
+            email,
             #[cfg(feature = "server")]
             database: database.options,
             limits,
@@ -159,6 +161,7 @@ fn session(reader: &mut Reader<'_>, format: Format) -> SessionConfig {
         max_age,
         update_age,
         absolute_age,
+        fresh_age: reader.number("session.fresh_age", 60..=86_400, 900),
         empty: reader.choice("session.empty", &EMPTY).unwrap_or(usual),
     }
 }
@@ -214,6 +217,8 @@ fn limits(reader: &mut Reader<'_>) -> LimitsConfig {
         per_account_everywhere: reader.number("limits.per_account_everywhere", 1..=1_000_000, 100),
         per_address: reader.number("limits.per_address", 1..=1_000_000, 50),
         sign_ups_per_address: reader.number("limits.sign_ups_per_address", 1..=1_000_000, 20),
+        mails_per_recipient: reader.number("limits.mails_per_recipient", 1..=1_000_000, 5),
+        mails_per_address: reader.number("limits.mails_per_address", 1..=1_000_000, 20),
     }
 }
 

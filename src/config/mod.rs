@@ -11,6 +11,7 @@
 mod errors;
 mod keys;
 mod load;
+mod mail;
 mod network;
 mod provider;
 mod providers;
@@ -24,6 +25,7 @@ use std::path::PathBuf;
 pub use self::url::SiteUrl;
 pub use errors::{ConfigError, ConfigErrors};
 pub use keys::{KEYS, Key, markdown};
+pub use mail::{EmailConfig, MailTransport, Sender, SmtpConfig, SmtpTls};
 pub use network::Network;
 pub use provider::{ClientSecret, Endpoints, ProfileRules, ProviderConfig, is_endpoint};
 
@@ -53,6 +55,8 @@ pub struct Config {
     pub credentials: Option<CredentialsConfig>,
     /// `[providers.NAME]`: other sites, in order of their names.
     pub providers: Vec<ProviderConfig>,
+    /// `[providers.email]`.
+    pub email: EmailConfig,
     /// `[database]` keys and `database_url`.
     #[cfg(feature = "server")]
     pub database: crate::store::OpenOptions,
@@ -90,6 +94,8 @@ pub struct SessionConfig {
     pub update_age: i64,
     /// `absolute_age`: never longer than this since sign-in. _Default: 7776000 (90 days)._
     pub absolute_age: i64,
+    /// `fresh_age`: how recent a sign-in must be for what the `Fresh` guard protects. _Default: 900 (15 minutes)._
+    pub fresh_age: i64,
     /// `empty`: what `GET session` answers when nobody is signed in. _Default: `null` for `authjs-v5`, else `{}`._
     pub empty: EmptySession,
 }
@@ -176,6 +182,10 @@ pub struct LimitsConfig {
     pub per_address: i64,
     /// `sign_ups_per_address`. _Default: 20._
     pub sign_ups_per_address: i64,
+    /// `mails_per_recipient`: mails with a link to one address. _Default: 5._
+    pub mails_per_recipient: i64,
+    /// `mails_per_address`: mails with a link asked for from one network address. _Default: 20._
+    pub mails_per_address: i64,
 }
 
 /// `[audit_log]`.

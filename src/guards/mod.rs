@@ -40,6 +40,7 @@ mod csrf_body;
 mod csrf_form;
 mod csrf_json;
 mod csrf_token;
+mod fresh;
 mod lookup;
 mod noted;
 mod optional_session;
@@ -65,6 +66,7 @@ pub use csrf_json::CsrfJson;
 pub use csrf_token::CsrfToken;
 #[cfg(feature = "server")]
 pub(crate) use csrf_token::{is_vouched, rotate};
+pub use fresh::{Fresh, FreshError, is_stale};
 pub use lookup::failure_of;
 #[cfg(feature = "server")]
 pub(crate) use lookup::{cookie_header, helper_cookie, jar_cookie, lookup, presented_cookie};

@@ -12,6 +12,7 @@ mod name;
 mod request_id;
 mod session_record;
 mod user;
+mod verification;
 
 pub use access_token::{AccessTokenRecord, Permission, PermissionError};
 pub use audit_record::{AuditEntry, AuditRecord, ChainHash, ChainMark};
@@ -22,3 +23,4 @@ pub use name::{DisplayName, DisplayNameError};
 pub use request_id::RequestId;
 pub use session_record::{AuthMethod, Revocation, SessionRecord, Strategy, Subject};
 pub use user::{NewUser, User, UserId};
+pub use verification::{MailedCode, Purpose, Verification};

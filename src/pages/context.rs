@@ -166,7 +166,7 @@ async fn prepare(request: &Request<'_>) -> Result<PageContext, PageError> {
 }
 
 /// The language chosen by cookie, else by `Accept-Language`.
-fn language_of<'p>(request: &Request<'_>, auth: &Auth, pages: &'p Pages) -> &'p str {
+pub(crate) fn language_of<'p>(request: &Request<'_>, auth: &Auth, pages: &'p Pages) -> &'p str {
     let name = auth.cookies.language_name();
     let chosen = match cookie_header(request) {
         Some(header) => header.find(name),

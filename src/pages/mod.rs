@@ -19,11 +19,14 @@
 mod assets;
 mod context;
 mod language;
+mod letters;
 mod render;
 mod templates;
 
 pub use assets::{Asset, Assets};
+pub(crate) use context::language_of;
 pub use context::{PageContext, PageError};
 pub use language::{Language, Locales};
+pub use letters::Letters;
 pub use render::Page;
 pub use templates::{LoadError, Pages, fill_filter};

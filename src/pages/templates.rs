@@ -57,6 +57,11 @@ impl Pages {
             })?;
         }
         let own = template_dir.join("auth");
+        for ending in [".html", ".txt"] {
+            read_files(&own.join("mail"), ending, |stem, text| {
+                templates.push((format!("auth/mail/{stem}{ending}"), text));
+            })?;
+        }
         read_files(&own.join("locales"), ".json", |stem, text| languages.push((stem.to_owned(), text)))?;
         let mut tera = Tera::default();
         tera.register_filter("fill", fill_filter);
@@ -95,11 +100,6 @@ impl Pages {
     }
 }
 
-/// In-memory templates are escaped by the ending of their name.
-fn template_name(stem: &str) -> String {
-    format!("auth/{stem}.html")
-}
-
 type Named = Vec<(String, String)>;
 
 fn embedded() -> (Named, Named) {
@@ -108,8 +108,10 @@ fn embedded() -> (Named, Named) {
     for file in files {
         let name = file.path().file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let text = file.contents_utf8().unwrap_or_default().to_owned();
-        if let Some(stem) = name.strip_suffix(".html") {
-            templates.push((template_name(stem), text));
+        let ending = file.path().extension().and_then(|ending| ending.to_str());
+        if matches!(ending, Some("html" | "txt")) {
+            // In-memory templates are escaped by the ending of their name.
+            templates.push((format!("auth/{}", file.path().display()), text));
         } else if let Some(code) = name.strip_suffix(".json") {
             languages.push((code.to_owned(), text));
         }
@@ -140,7 +142,7 @@ fn read_files(folder: &Path, ending: &str, mut take: impl FnMut(&str, String)) -
 }
 
 /// Tera's own message and its causes, in one line.
-fn explain(error: &tera::Error) -> String {
+pub(super) fn explain(error: &tera::Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

@@ -93,7 +93,7 @@ pub struct PublicProvider {
     pub id: String,
     /// What people call it.
     pub name: String,
-    /// `credentials`, `oauth` or `oidc`, as NextAuth names the kinds.
+    /// `credentials`, `email`, `oauth` or `oidc`, as NextAuth names the kinds.
     #[serde(rename = "type")]
     pub kind: &'static str,
     /// Where a sign-in starts.
@@ -105,6 +105,18 @@ pub struct PublicProvider {
 }
 
 impl PublicProvider {
+    /// The provider of links by e-mail.
+    #[must_use]
+    pub fn email(name: &str, url: &SiteUrl) -> Self {
+        Self {
+            id: "email".to_owned(),
+            name: name.to_owned(),
+            kind: "email",
+            signin_url: url.base("signin/email"),
+            callback_url: url.base("callback/email"),
+        }
+    }
+
     /// The provider of e-mail address and password.
     #[must_use]
     pub fn credentials(name: &str, url: &SiteUrl) -> Self {

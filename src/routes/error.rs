@@ -5,7 +5,10 @@ use rocket::{State, get};
 use serde_json::json;
 
 use super::answer::Answer;
+use super::callback_url::CallbackUrl;
+use super::email::mailed_code_cookie;
 use super::page::{error_context, page};
+use super::session::Sender;
 use crate::guards::Auth;
 use crate::pages::{PageContext, Pages};
 use crate::session::encode_component;
@@ -72,9 +75,18 @@ fn show(auth: &Auth, pages: &Pages, context: &PageContext, code: &str) -> Answer
 }
 
 #[get("/verify-request")]
-pub(super) fn verify_request(auth: &State<Auth>, pages: &State<Pages>, context: PageContext) -> Answer {
-    match &auth.config.pages.verify_request {
-        Some(own) => Answer::redirect(format!("{}{own}", auth.config.url.origin)),
-        None => page(pages, Status::Ok, "verify_request", &context, json!({})),
+pub(super) fn verify_request(
+    sender: Sender<'_>,
+    auth: &State<Auth>,
+    pages: &State<Pages>,
+    context: PageContext,
+    callback_url: CallbackUrl,
+) -> Answer {
+    if let Some(own) = &auth.config.pages.verify_request {
+        return Answer::redirect(format!("{}{own}", auth.config.url.origin));
     }
+    // Only the browser that asked for a mail can use its code.
+    let code = mailed_code_cookie(sender.0, auth).is_some();
+    let own = json!({ "code": code, "callback_url": callback_url.0, "errors": [] });
+    page(pages, Status::Ok, "verify_request", &context, own)
 }

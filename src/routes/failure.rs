@@ -53,7 +53,7 @@ impl Failure {
         Self::new(Status::InternalServerError, "internal_error", "Configuration")
     }
 
-    /// Nothing there, or somebody else's.
+    /// There is no such thing, or not for this person.
     pub(crate) const fn not_found() -> Self {
         Self::new(Status::NotFound, "not_found", "default")
     }
@@ -101,6 +101,8 @@ impl Failure {
                 | "OAuthCallback"
                 | "OAuthCreateAccount"
                 | "OAuthAccountNotLinked"
+                | "Verification"
+                | "EmailSignin"
         ) {
             Answer::redirect(self.url(site))
         } else {
@@ -126,6 +128,10 @@ impl From<SignInError> for Failure {
             SignInError::Credentials => {
                 Self::new(Status::Unauthorized, "credentials_wrong", "CredentialsSignin")
             }
+            SignInError::Verification => Self::new(Status::BadRequest, "verification_failed", "Verification"),
+            SignInError::WrongCode => Self::new(Status::BadRequest, "code_wrong", "Verification"),
+            SignInError::Email => Self::new(Status::BadRequest, "email_invalid", "EmailSignin"),
+            SignInError::NoMail => Self::new(Status::BadRequest, "mail_unavailable", "default"),
             SignInError::Denied(location) => {
                 Self { location, ..Self::new(Status::Forbidden, "access_denied", "AccessDenied") }
             }

@@ -11,7 +11,11 @@
 //! | `GET csrf`, `GET providers`, `POST _log` | `small.rs` |
 //! | `GET, POST signup` | `signup.rs` |
 //! | `GET error`, `GET verify-request` | `error.rs` |
-//! | `GET account` and the forms on it | `account.rs` |
+//! | `POST signin/email`, `GET, POST callback/email` | `email.rs` |
+//! | `GET, POST forgot-password`, `GET, POST reset-password` | `recovery.rs` |
+//! | `GET account` and the forms on it | `account.rs`, `account_email.rs`, `account_life.rs` |
+//! | `GET reauthenticate` | `reauthenticate.rs` |
+//! | `GET outbox` (debug profile without a mail server) | `outbox.rs` |
 //! | `GET, POST factor`, `POST factor/options` | `factor.rs` |
 //! | `POST passkey/options`, `POST callback/passkey` | `passkey.rs` |
 //! | `GET account/security` and the forms on it | `security.rs` |
@@ -25,6 +29,9 @@
 
 mod access_tokens;
 mod account;
+mod account_email;
+mod account_life;
+mod account_page;
 mod admin;
 mod admin_log;
 mod answer;
@@ -32,6 +39,7 @@ mod assets;
 mod callback;
 mod callback_url;
 mod catchers;
+mod email;
 mod error;
 mod factor;
 mod failure;
@@ -40,8 +48,11 @@ mod form;
 mod language;
 mod linked;
 mod medium;
+mod outbox;
 mod page;
 mod passkey;
+mod reauthenticate;
+mod recovery;
 mod scope;
 mod security;
 mod session;
@@ -79,6 +90,18 @@ pub(crate) fn routes() -> Vec<Route> {
         security::passkey_options,
         security::add_passkey,
         security::remove_passkey,
+        account_email::send_verification,
+        account_email::verify_page,
+        account_email::verify,
+        account_email::change_page,
+        account_email::change,
+        reauthenticate::page,
+    ];
+    let fresh = routes![
+        account_email::request_change,
+        account_life::data,
+        account_life::delete,
+        account_life::set_first_password,
     ];
     let anybodys = routes![
         assets::asset,
@@ -88,6 +111,9 @@ pub(crate) fn routes() -> Vec<Route> {
         federated::come_back,
         federated::come_back_by_post,
         federated::come_back_head,
+        email::start,
+        email::page,
+        email::finish,
         error::error,
         error::error_in_path,
         error::verify_request,
@@ -97,6 +123,10 @@ pub(crate) fn routes() -> Vec<Route> {
         language::choose,
         passkey::options,
         passkey::sign_in,
+        recovery::forgot_page,
+        recovery::forgot,
+        recovery::reset_page,
+        recovery::reset,
         session::read,
         session::update,
         signin::page,
@@ -113,10 +143,17 @@ pub(crate) fn routes() -> Vec<Route> {
     let routes = [
         Policy::Role(ADMIN).routes(admins),
         Policy::Session.routes(account),
+        Policy::Fresh.routes(fresh),
         Policy::Public.routes(anybodys),
         Policy::Public.routes(unknown::routes()),
     ];
     scope::scoped(routes.concat())
+}
+
+/// The page of mail that was kept instead of being sent.
+#[must_use]
+pub(crate) fn outbox_routes() -> Vec<Route> {
+    Policy::Public.routes(routes![outbox::page])
 }
 
 /// The catchers for what guards refuse, to be registered at the root unless the host has its own.

@@ -17,6 +17,9 @@ use crate::pages::{PageContext, Pages};
 use crate::session::encode_component;
 use crate::signin::{SecondFactors, SignIn};
 
+/// What was done just before; the query chooses among our own texts.
+const NOTICES: [&str; 3] = ["signed_up", "password_reset", "account_deleted"];
+
 #[get("/signin?<error>&<csrf>&<notice>")]
 pub(super) fn page(
     auth: &State<Auth>,
@@ -36,15 +39,20 @@ pub(super) fn page(
         (None, Some("true")) => Some(pages.locales().text(lang, "error_csrf")),
         _ => None,
     };
-    let notice = (notice == Some("signed_up")).then(|| pages.locales().text(lang, "notice_signed_up"));
-    let others: Vec<_> =
-        public_providers(auth).into_iter().filter(|other| other.kind != "credentials").collect();
+    let notice = NOTICES.iter().find(|known| Some(**known) == notice);
+    let notice = notice.map(|known| pages.locales().text(lang, &format!("notice_{known}")));
+    let others: Vec<_> = public_providers(auth)
+        .into_iter()
+        .filter(|other| !matches!(other.kind, "credentials" | "email"))
+        .collect();
     let own = json!({
         "callback_url": callback_url.0,
         "error": shown,
         "notice": notice,
         "providers": others,
         "credentials": auth.config.credentials.is_some(),
+        "by_email": auth.sign_in.as_ref().is_some_and(SignIn::signs_in_by_email),
+        "reset": auth.sign_in.as_ref().is_some_and(SignIn::can_reset_passwords),
         "sign_up": auth.sign_in.as_ref().is_some_and(SignIn::is_sign_up_open),
         "email": "",
         "passkeys": auth.sign_in.as_ref().and_then(SignIn::second_factors).is_some_and(SecondFactors::offers_passkeys),

@@ -47,7 +47,7 @@ pub(super) async fn sign_up(
         return closed().answer(sender.0).await;
     }
     let url = callback_url::choose(sender.0, auth, form.optional("callbackUrl"));
-    match create(sender.0, auth, &form).await {
+    match create(sender.0, auth, context.lang(), &form).await {
         Ok(()) => next_step(auth, &form, &url),
         Err(SignUpError::Invalid(errors)) => explain(pages, &context, &form, &url, &errors),
         Err(error) => Failure::from(error).answer(sender.0).await,
@@ -68,13 +68,19 @@ fn closed() -> Failure {
     }
 }
 
-async fn create(request: &Request<'_>, auth: &Auth, form: &CheckedForm) -> Result<(), SignUpError> {
+async fn create(
+    request: &Request<'_>,
+    auth: &Auth,
+    language: &str,
+    form: &CheckedForm,
+) -> Result<(), SignUpError> {
     let sign_in = auth.sign_in.as_ref();
     let sign_in = sign_in.ok_or_else(|| SignUpError::Internal("sign-up is closed".to_owned()))?;
     let sign_up = SignUp {
         name: form.optional("name"),
         email: form.text("email"),
         password: Password::new(form.text("password")),
+        language,
         address: client_of(request, &auth.config.trusted_proxies).address,
     };
     sign_in.sign_up(sign_up, auth.clock.now()).await

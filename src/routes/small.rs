@@ -32,10 +32,13 @@ pub(super) fn providers(auth: &State<Auth>) -> Answer {
 pub(super) fn public_providers(auth: &Auth) -> Vec<PublicProvider> {
     let credentials = auth.config.credentials.as_ref();
     let credentials = credentials.map(|rules| PublicProvider::credentials(&rules.name, &auth.config.url));
+    let email = auth.sign_in.as_ref().is_some_and(crate::signin::SignIn::signs_in_by_email);
+    let email = email.then(|| PublicProvider::email(&auth.config.email.name, &auth.config.url));
     let federation = auth.sign_in.as_ref().and_then(crate::signin::SignIn::federation);
     let v5 = auth.config.jwt.format == crate::token::Format::AuthJsV5;
     let others = federation.into_iter().flat_map(crate::providers::Federation::all);
-    credentials.into_iter().chain(others.map(|provider| provider.public(&auth.config.url, v5))).collect()
+    let others = others.map(|provider| provider.public(&auth.config.url, v5));
+    credentials.into_iter().chain(email).chain(others).collect()
 }
 
 /// NextAuth's browser clients report their errors here. Anybody can send anything: it is cut, stripped of control

@@ -104,6 +104,45 @@ impl PlainToken {
     }
 }
 
+/// A code that people read in a mail and type: eight decimal digits, of which a few guesses are allowed.
+#[derive(Clone, ZeroizeOnDrop)]
+pub struct ShortCode(String);
+
+impl ShortCode {
+    /// How many digits it has.
+    pub const DIGITS: usize = 8;
+
+    /// A fresh code; every one is equally likely.
+    ///
+    /// # Errors
+    /// [`EntropyError`] when the operating system has no random bytes.
+    pub fn generate() -> Result<Self, EntropyError> {
+        const CODES: u32 = 100_000_000;
+        // Of 2^32 numbers the last few would make the low codes likelier: they are drawn again.
+        const FAIR: u32 = u32::MAX - u32::MAX % CODES;
+        loop {
+            let number = u32::from_be_bytes(random_bytes()?);
+            if number < FAIR {
+                return Ok(Self(format!("{:08}", number % CODES)));
+            }
+        }
+    }
+
+    /// Reads a code as people type it, blanks and hyphens between the digits allowed; `None` for every other text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits: String = text.chars().take(32).filter(|c| !matches!(c, ' ' | '-')).collect();
+        let sound = digits.len() == Self::DIGITS && digits.bytes().all(|b| b.is_ascii_digit());
+        sound.then_some(Self(digits))
+    }
+
+    /// The digits, for the mail and the hash and nothing else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
 /// SHA-256 of a token: what the store keeps and looks up.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TokenHash([u8; 32]);
@@ -119,6 +158,23 @@ impl TokenHash {
     #[must_use]
     pub fn of_bytes(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
+    }
+
+    /// The hash of several texts; each is prefixed by its length, so that no two lists of texts make one.
+    #[must_use]
+    pub fn of_parts(parts: &[&str]) -> Self {
+        let mut hasher = Sha256::new();
+        for part in parts {
+            hasher.update(format!("{}:", part.len()));
+            hasher.update(part);
+        }
+        Self(hasher.finalize().into())
+    }
+
+    /// Whether two hashes are equal, in time that does not depend on them.
+    #[must_use]
+    pub fn same(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
     }
 
     /// Takes 32 bytes as the store kept them; `None` when the length is another.
@@ -239,7 +295,7 @@ macro_rules! redacted {
         }
     )+};
 }
-redacted!(Password, PlainToken, Secret, SecretRing, TokenHash);
+redacted!(Password, PlainToken, ShortCode, Secret, SecretRing, TokenHash);
 
 #[cfg(test)]
 mod tests {
@@ -273,6 +329,26 @@ mod tests {
             PlainToken([7; 32])
         );
         assert_eq!(shown, "Password([redacted]) Secret([redacted]) PlainToken([redacted])");
+    }
+
+    #[test]
+    fn a_code_is_eight_digits_however_it_is_typed() {
+        let code = ShortCode::generate().unwrap();
+        assert_eq!(code.expose().len(), ShortCode::DIGITS);
+        let spaced = format!(" {} {} ", &code.expose()[..4], &code.expose()[4..]);
+        assert_eq!(ShortCode::parse(&spaced).unwrap().expose(), code.expose());
+        for wrong in ["", "1234567", "123456789", "1234567a", "１２３４５６７８", "1234567\u{0660}"] {
+            assert!(ShortCode::parse(wrong).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn parts_do_not_run_into_each_other() {
+        assert_ne!(TokenHash::of_parts(&["a", "bc"]), TokenHash::of_parts(&["ab", "c"]));
+        assert_ne!(TokenHash::of_parts(&["a"]), TokenHash::of_parts(&["a", ""]));
+        assert!(
+            TokenHash::of("a").same(&TokenHash::of("a")) && !TokenHash::of("a").same(&TokenHash::of("b"))
+        );
     }
 
     #[test]

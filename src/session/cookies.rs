@@ -26,6 +26,9 @@ const ENCODE_URI_COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
 /// A year: how long a chosen language is remembered.
 const LANGUAGE_AGE: i64 = 365 * 24 * 60 * 60;
 
+/// How long a mailed code is good, seconds.
+const MAILED_CODE_AGE: i64 = 600;
+
 /// Percent-encodes as JavaScript's `encodeURIComponent` does, the encoding of cookie values and query parts.
 #[must_use]
 pub fn encode_component(text: &str) -> String {
@@ -68,6 +71,7 @@ pub struct CookieRules {
     csrf: String,
     callback_url: String,
     language: &'static str,
+    mailed_code: &'static str,
 }
 
 impl CookieRules {
@@ -84,6 +88,7 @@ impl CookieRules {
             csrf: format!("{host}{generation}.csrf-token"),
             callback_url: format!("{prefix}{generation}.callback-url"),
             language: if secure { "__Secure-countersign.language" } else { "countersign.language" },
+            mailed_code: if secure { "__Host-countersign.mailed-code" } else { "countersign.mailed-code" },
         }
     }
 
@@ -210,6 +215,25 @@ impl CookieRules {
     #[must_use]
     pub fn delete_transaction(&self, id: &str) -> SetCookie {
         self.delete(&format!("{}{id}", self.transaction_prefix()))
+    }
+
+    /// The name of the cookie without which a mailed code is worth nothing.
+    #[must_use]
+    pub fn mailed_code_name(&self) -> &'static str {
+        self.mailed_code
+    }
+
+    /// Lets this browser use the code that is being mailed, for as long as the code is good.
+    #[must_use]
+    pub fn mailed_code(&self, value: &str) -> SetCookie {
+        let age = time::Duration::seconds(MAILED_CODE_AGE);
+        self.build(self.mailed_code, &encode_component(value), None, Some(age))
+    }
+
+    /// The code was used.
+    #[must_use]
+    pub fn delete_mailed_code(&self) -> SetCookie {
+        self.delete(self.mailed_code)
     }
 
     fn delete(&self, name: &str) -> SetCookie {

@@ -23,7 +23,7 @@ use crate::token::Claims;
 #[derive(Debug)]
 pub(super) struct Stored {
     pub(super) store: Arc<dyn Store>,
-    revocations: Arc<RevocationList>,
+    pub(super) revocations: Arc<RevocationList>,
     private: Derived<PrivateCookie>,
     /// Held by whoever asks the store about revocations out of turn.
     turn: tokio::sync::Mutex<()>,
@@ -279,7 +279,7 @@ impl Sessions {
 
     /// Takes what this process has just ended into its list. The store is not asked again: it could fail, and what was
     /// done would be reported as unknown.
-    fn note_ended(&self, ended: &[TokenHash], until: Timestamp) -> Result<(), store::Error> {
+    pub(crate) fn note_ended(&self, ended: &[TokenHash], until: Timestamp) -> Result<(), store::Error> {
         let stored = self.store()?;
         metrics::sessions_revoked(ended.len() as u64);
         for id in ended {

@@ -26,6 +26,8 @@ mod cookies;
 mod csrf;
 mod data;
 #[cfg(feature = "server")]
+mod ended;
+#[cfg(feature = "server")]
 mod grant;
 #[cfg(feature = "server")]
 mod issue;

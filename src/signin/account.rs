@@ -5,7 +5,8 @@ use super::limits::{Attempt, Counted};
 use super::service::{Client, SignIn};
 use crate::audit::{AuditEvent, Entry};
 use crate::clock::Timestamp;
-use crate::model::{DisplayName, DisplayNameError, Email, SessionRecord};
+use crate::mail::LetterKind;
+use crate::model::{DisplayName, DisplayNameError, Email, EmailError, SessionRecord};
 use crate::providers::hasher::HashError;
 use crate::providers::passwords::{self, PasswordError};
 use crate::providers::{Credentials, CredentialsError};
@@ -19,6 +20,12 @@ pub enum AccountError {
     /// The new name is none.
     #[error(transparent)]
     Name(#[from] DisplayNameError),
+    /// The new address is none.
+    #[error(transparent)]
+    Email(#[from] EmailError),
+    /// Somebody else has the new address by now.
+    #[error("the address cannot be used")]
+    EmailTaken,
     /// The current password is another.
     #[error("the current password is wrong")]
     WrongPassword,
@@ -35,6 +42,10 @@ pub enum AccountError {
 pub struct Account {
     /// The name.
     pub name: Option<String>,
+    /// Whether the address was proven.
+    pub email_verified: bool,
+    /// Whether there is a password.
+    pub has_password: bool,
     /// When the account was made; `None` for somebody who is known only by a token of another issuer.
     pub created_at: Option<Timestamp>,
     /// Where the person is signed in, most recently used first.
@@ -48,6 +59,8 @@ pub struct PasswordChange {
     pub current: Password,
     /// The new one.
     pub new: Password,
+    /// The language of the notice.
+    pub language: String,
     /// Where from.
     pub client: Client,
 }
@@ -64,7 +77,18 @@ impl SignIn {
             || session.name.clone(),
             |user| user.name.as_ref().map(|name| name.as_str().to_owned()),
         );
-        Ok(Account { name, created_at: user.map(|user| user.created_at), sessions })
+        let has_password = match &user {
+            Some(user) => self.has_password(&user.email).await?,
+            None => false,
+        };
+        let email_verified = user.as_ref().is_some_and(|user| user.email_verified_at.is_some());
+        Ok(Account {
+            name,
+            email_verified,
+            has_password,
+            created_at: user.map(|user| user.created_at),
+            sessions,
+        })
     }
 
     /// Changes the display name; an empty text removes it. The session shows the new name from now on: the answer is
@@ -116,6 +140,7 @@ impl SignIn {
             return Err(AccountError::WrongPassword);
         }
         self.audit.record(own(AuditEvent::PasswordChanged, session)).await;
+        self.notify(LetterKind::PasswordChanged, &email, &change.language);
         Ok(())
     }
 
@@ -154,6 +179,15 @@ impl SignIn {
         Ok(ended)
     }
 
+    /// Whether whoever has this address has a password.
+    ///
+    /// # Errors
+    /// [`store::Error`].
+    pub async fn has_password(&self, email: &Email) -> Result<bool, store::Error> {
+        let found = self.store.find_user_by_email(email).await?;
+        Ok(found.is_some_and(|found| found.password_hash.is_some()))
+    }
+
     async fn prove(
         &self,
         credentials: &Credentials,
@@ -181,11 +215,11 @@ impl SignIn {
 }
 
 /// Something a person does to their own account.
-fn own(event: AuditEvent, session: &SessionData) -> Entry {
+pub(super) fn own(event: AuditEvent, session: &SessionData) -> Entry {
     Entry::new(event).user(&session.user_id).session(&session.id)
 }
 
-fn hash_error(error: HashError) -> SignInError {
+pub(super) fn hash_error(error: HashError) -> SignInError {
     match error {
         HashError::Busy { retry_after } => SignInError::Busy(retry_after),
         other => SignInError::Internal(other.to_string()),

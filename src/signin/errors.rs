@@ -16,6 +16,18 @@ pub enum SignInError {
     /// The address or the password is wrong, the user unknown or disabled: one answer for all.
     #[error("the address or the password is wrong")]
     Credentials,
+    /// What was mailed is wrong, used or expired, or its user may not sign in: one answer for all.
+    #[error("the link has expired or was used already")]
+    Verification,
+    /// The code is not the one that was mailed last to this browser's wish, or it has expired.
+    #[error("the code is wrong or has expired")]
+    WrongCode,
+    /// Not an address that mail can be sent to.
+    #[error("this is no e-mail address")]
+    Email,
+    /// Mail cannot be sent here, or is no way to sign in.
+    #[error("no mail is sent here")]
+    NoMail,
     /// The host's hook refused, perhaps naming a page that explains.
     #[error("the application refused this sign-in")]
     Denied(Option<String>),
@@ -112,6 +124,12 @@ impl From<CredentialsError> for SignInError {
             CredentialsError::Hash(error) => Self::Internal(error.to_string()),
             CredentialsError::Store(error) => Self::Store(error),
         }
+    }
+}
+
+impl From<EntropyError> for SignInError {
+    fn from(error: EntropyError) -> Self {
+        Self::Internal(error.to_string())
     }
 }
 

@@ -11,6 +11,7 @@ use super::errors::SignInError;
 use super::factors::SecondFactors;
 use super::hooks::{Event, Hooks, Trigger};
 use super::limits::{Attempt, Counted, Limits, Receipt, network_of};
+use super::mailing::Mailing;
 use crate::audit::AuditLog;
 use crate::config::CredentialsConfig;
 use crate::model::{AuthMethod, Email};
@@ -54,6 +55,7 @@ pub struct SignIn {
     pub(super) audit: Arc<AuditLog>,
     pub(super) factors: Option<Arc<SecondFactors>>,
     pub(super) federation: Option<Arc<Federation>>,
+    pub(super) mailing: Option<Mailing>,
 }
 
 impl std::fmt::Debug for SignIn {
@@ -87,6 +89,7 @@ impl SignIn {
             audit,
             factors: None,
             federation: None,
+            mailing: None,
         }
     }
 
@@ -219,6 +222,7 @@ impl SignIn {
 pub(super) fn failure_code(error: &SignInError) -> Option<&'static str> {
     match error {
         SignInError::Credentials => Some("CredentialsSignin"),
+        SignInError::Verification | SignInError::WrongCode => Some("Verification"),
         SignInError::Denied(_) => Some("AccessDenied"),
         SignInError::Limited(_) => Some("RateLimited"),
         SignInError::NotLinked => Some("OAuthAccountNotLinked"),

@@ -8,13 +8,15 @@
 
 use std::net::IpAddr;
 
-use super::errors::{FieldError, SignUpError};
+use super::errors::{FieldError, SignInError, SignUpError};
 use super::hooks::Event;
 use super::limits::{Counted, network_of};
-use super::service::SignIn;
+use super::mailing::Secret;
+use super::service::{Client, SignIn};
 use crate::audit::{AuditEvent, Entry};
 use crate::clock::Timestamp;
-use crate::model::{DisplayName, Email, NewUser, User, UserId};
+use crate::mail::LetterKind;
+use crate::model::{DisplayName, Email, NewUser, Purpose, User, UserId};
 use crate::providers::{Hasher, passwords};
 use crate::secret::Password;
 use crate::store::Created;
@@ -28,6 +30,8 @@ pub struct SignUp<'a> {
     pub email: &'a str,
     /// The password as typed.
     pub password: Password,
+    /// The language of the mail about it.
+    pub language: &'a str,
     /// Where from.
     pub address: Option<IpAddr>,
 }
@@ -48,7 +52,7 @@ impl SignIn {
                 return Err(SignUpError::Limited(hit));
             }
         };
-        let made = self.make_account(hasher, (name, email), &request.password, now).await;
+        let made = self.make_account(hasher, (name, email), &request, now).await;
         if made.is_err() {
             // No account was made, so none is counted.
             self.limits.take_back_later(receipt);
@@ -60,10 +64,10 @@ impl SignIn {
         &self,
         hasher: &Hasher,
         (name, email): (Option<DisplayName>, Email),
-        password: &Password,
+        request: &SignUp<'_>,
         now: Timestamp,
     ) -> Result<(), SignUpError> {
-        let hash = hasher.hash(password).await?;
+        let hash = hasher.hash(&request.password).await?;
         let user = NewUser {
             id: UserId::generate()?,
             email: email.clone(),
@@ -71,7 +75,9 @@ impl SignIn {
             password_hash: Some(hash),
             created_at: now,
         };
-        match self.store.create_user(&user).await? {
+        let created = self.store.create_user(&user).await?;
+        self.write_to_newcomer(&user.email, created, request).await;
+        match created {
             Created::Created => {
                 let user = User {
                     id: user.id,
@@ -90,6 +96,45 @@ impl SignIn {
             }
         }
         Ok(())
+    }
+
+    /// Asks the address to be confirmed; its owner is told when there is an account already. Either way one mail goes, and
+    /// the answer is the same. The account is made: a mail that cannot be sent, or one too many, is no failure of it.
+    async fn write_to_newcomer(&self, email: &Email, created: Created, request: &SignUp<'_>) {
+        if !self.can_mail() {
+            return;
+        }
+        let client = Client { address: request.address, user_agent: None };
+        if let Err(error) = self.try_write_to_newcomer(email, created, request.language, &client).await {
+            tracing::warn!(%error, "a newcomer was not written to");
+        }
+    }
+
+    async fn try_write_to_newcomer(
+        &self,
+        email: &Email,
+        created: Created,
+        language: &str,
+        client: &Client,
+    ) -> Result<(), SignInError> {
+        self.count_mail(email, client).await?;
+        let found = self.store.find_user_by_email(email).await?;
+        let kind = match created {
+            Created::Created => LetterKind::VerifyEmail,
+            Created::EmailTaken => LetterKind::AccountExists,
+        };
+        self.mail_secret(Secret {
+            purpose: Purpose::VerifyEmail,
+            kind,
+            email,
+            user_id: found.as_ref().map(|found| &found.user.id),
+            language,
+            page: "verify-email",
+            callback_url: None,
+            browser: None,
+            for_nobody: found.as_ref().is_some_and(|found| found.user.disabled_at.is_some()),
+        })
+        .await
     }
 
     /// Whether people may make accounts themselves.

@@ -31,6 +31,7 @@ mod sessions;
 mod sql;
 mod sqlite;
 mod users;
+mod verifications;
 
 use std::sync::Arc;
 
@@ -48,6 +49,7 @@ pub use roles::Roles;
 pub use sessions::{Inserted, Replaced, Sessions};
 pub use sqlite::SqliteStore;
 pub use users::{Created, UserWithPassword, Users};
+pub use verifications::{CodeAttempt, EmailChange, Redeemed, Redemption, Verifications};
 
 /// Why a store could not answer. None of these means "not found" and none means "no".
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +73,7 @@ pub trait Store:
     + Sessions
     + Revocations
     + Attempts
+    + Verifications
     + Audit
     + FactorStore
     + Roles

@@ -61,6 +61,13 @@ pub trait Users: Send + Sync {
     -> Result<bool, Error>;
     /// Lets a disabled user sign in again; what was revoked stays revoked. `false` when there is no such user.
     async fn enable_user(&self, id: &UserId) -> Result<bool, Error>;
+    /// Deletes a user and everything that is theirs, for good: in one act, ends all sessions as
+    /// [`Sessions::end_sessions_of`] does, adds a [`Subject::User`] revocation with `not_after = now`, and deletes the
+    /// row with all that refers to it. `false` when there is no such user.
+    ///
+    /// [`Sessions::end_sessions_of`]: super::Sessions::end_sessions_of
+    /// [`Subject::User`]: crate::model::Subject::User
+    async fn delete_user(&self, id: &UserId, now: Timestamp, revoke_until: Timestamp) -> Result<bool, Error>;
     /// Up to `limit` users in order of address, those after `after`.
     async fn list_users(&self, after: Option<&Email>, limit: u32) -> Result<Vec<User>, Error>;
 }

@@ -14,6 +14,7 @@ use super::folder::Folder;
 use crate::clock::{Clock as _, ManualClock, Timestamp};
 use crate::fairing::Replaced;
 use crate::guards::Auth;
+use crate::mail::CapturedMails;
 use crate::model::{AuthMethod, DisplayName, Email, NewUser, User, UserId};
 use crate::providers::Identity;
 use crate::session::CookieHeader;
@@ -52,6 +53,7 @@ pub struct TestApp {
     clock: ManualClock,
     store: Arc<dyn Store>,
     folder: Option<Folder>,
+    mails: CapturedMails,
 }
 
 /// An application that is about to run.
@@ -127,10 +129,12 @@ impl Setup {
         let figment = figment.join(beneath("auth.secret", SECRET));
         let figment = figment.join(beneath("auth.providers.credentials.argon2.memory_kib", 8192));
         let figment = figment.join(beneath("auth.providers.credentials.argon2.iterations", 1));
-        let replaced = Replaced { clock: Arc::new(clock.clone()), store: Arc::clone(&store) };
+        let mails = CapturedMails::default();
+        let replaced =
+            Replaced { clock: Arc::new(clock.clone()), store: Arc::clone(&store), mails: mails.clone() };
         let client = Client::untracked(rocket.configure(figment).manage(replaced)).await?;
         assert!(client.rocket().state::<Auth>().is_some(), "attach `countersign::Countersign::fairing()`");
-        Ok(TestApp { client, clock, store, folder })
+        Ok(TestApp { client, clock, store, folder, mails })
     }
 }
 
@@ -161,7 +165,7 @@ impl TestApp {
 
     /// Stops it. What it had stored can be [resumed](Setup::resume).
     pub async fn stop(self) -> Stopped {
-        let Self { client, clock, store, folder } = self;
+        let Self { client, clock, store, folder, .. } = self;
         drop(client);
         if folder.is_none() {
             // A store that the test brought along is the test's to close.
@@ -181,6 +185,12 @@ impl TestApp {
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// What the application mailed: nothing leaves a test.
+    #[must_use]
+    pub fn mails(&self) -> &CapturedMails {
+        &self.mails
     }
 
     /// The time, as the application sees it.

@@ -35,13 +35,14 @@
 //!
 //! # What is real and what is not
 //! The routes, guards, hooks, cookies and the store are those of the application; requests go through Rocket's local client
-//! and not over a socket. Three things are a test's own: the database (SQLite in a folder that goes when the test ends,
-//! whatever `database_url` says), the clock (it stands until it is moved), and, where the configuration sets none, the
+//! and not over a socket. Four things are a test's own: the database (SQLite in a folder that goes when the test ends,
+//! whatever `database_url` says), the clock (it stands until it is moved), the way out of mail (it is kept to be read), and, where the configuration sets none, the
 //! secret and cheap parameters for Argon2.
 //!
 //! | to | use |
 //! | --- | --- |
 //! | start an application, sign in as anyone, move the clock, restart it | [`TestApp`] |
+//! | read what was mailed, with its link and code | [`TestApp::mails`] |
 //! | follow links, post forms and JSON, look at cookies | [`Browser`] |
 //! | find a route whose guard is missing | [`assert_guarded`], [`GuardCheck`] |
 //!

@@ -11,6 +11,7 @@ mod people;
 mod roles;
 mod schema;
 mod sessions;
+mod verifications;
 
 #[path = "../support/postgres.rs"]
 mod postgres;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use countersign::clock::{ManualClock, Timestamp};
+use countersign::mail::{CapturedMails, Mail};
 use countersign::model::User;
 use countersign::store::{self, Database, OpenOptions, Store};
 pub(crate) use countersign::testing::START;
@@ -31,6 +32,8 @@ pub(crate) struct App {
     pub(crate) clock: ManualClock,
     pub(crate) store: Arc<FaultyStore>,
     pub(crate) folder: TempDir,
+    /// What was mailed.
+    pub(crate) mails: CapturedMails,
     /// Last, so that it hears what the others still say.
     watch: Watch,
 }
@@ -94,7 +97,9 @@ impl Setup {
         let kit = TestApp::of((self.build)(rocket))
             .clock(clock.clone())
             .store(Arc::clone(&store) as Arc<dyn Store>);
-        App { kit: kit.start().await, clock, store, folder, watch }
+        let kit = kit.start().await;
+        let mails = kit.mails().clone();
+        App { kit, clock, store, folder, mails, watch }
     }
 }
 
@@ -140,7 +145,7 @@ impl App {
 
     /// Stops the application and starts it again on the same database.
     pub(crate) async fn restart(self, setup: Setup) -> Self {
-        let Self { kit, clock, store, folder, watch } = self;
+        let Self { kit, clock, store, folder, watch, .. } = self;
         drop(kit);
         store.close().await;
         drop(watch);
@@ -153,6 +158,17 @@ impl App {
         drop(kit);
         store.close().await;
         setup.start_in(folder, ManualClock::at(now)).await
+    }
+
+    /// The next mail to an address whose subject begins so; earlier ones are put aside.
+    pub(crate) async fn mail(&self, to: &str, subject: &str) -> Mail {
+        loop {
+            let mail = self.mails.take(to).await;
+            let mail = mail.unwrap_or_else(|| panic!("no mail {subject:?} to {to}"));
+            if mail.subject.starts_with(subject) {
+                return mail;
+            }
+        }
     }
 
     /// The user of an address.

@@ -7,14 +7,14 @@ use std::time::Duration;
 use countersign::clock::Timestamp;
 use countersign::model::{
     AccessTokenRecord, AuditEntry, AuditRecord, DisplayName, Email, ExternalId, Factors, LinkedAccount,
-    NewAccount, NewUser, PasskeyRecord, Permission, Revocation, SessionRecord, Subject, TotpRecord, User,
-    UserId,
+    NewAccount, NewUser, PasskeyRecord, Permission, Purpose, Revocation, SessionRecord, Subject, TotpRecord, User,
+    UserId, Verification,
 };
 use countersign::secret::TokenHash;
 use countersign::store::{
-    AccessTokens, Accounts, AttemptCount, Attempts, Audit, AuditEnds, AuditFilter, Created, Ends, Error,
-    FactorStore, Inserted, Linked, PasskeyAdded, Replaced, Revocations, Roles, SealedTokens, Sessions, Store,
-    Unlinked, UserWithPassword, Users,
+    AccessTokens, Accounts, AttemptCount, Attempts, Audit, AuditEnds, AuditFilter, CodeAttempt, Created, EmailChange, Ends,
+    Error, FactorStore, Inserted, Linked, PasskeyAdded, Redeemed, Redemption, Replaced, Revocations, Roles, SealedTokens,
+    Sessions, Store, Unlinked, UserWithPassword, Users, Verifications,
 };
 use rocket::async_trait;
 use rocket::tokio;
@@ -140,6 +140,7 @@ delegate! {
         fn set_name(id: &UserId, name: Option<&DisplayName>) -> bool;
         fn disable_user(id: &UserId, now: Timestamp, until: Timestamp) -> bool;
         fn enable_user(id: &UserId) -> bool;
+        fn delete_user(id: &UserId, now: Timestamp, until: Timestamp) -> bool;
         fn list_users(after: Option<&Email>, limit: u32) -> Vec<User>;
     }
     Sessions {
@@ -173,6 +174,18 @@ delegate! {
         fn return_attempt(key: &TokenHash) -> ();
         fn forget_attempts(key: &TokenHash) -> ();
         fn delete_ended_attempts(before: Timestamp, limit: u32) -> u64;
+    }
+    Verifications {
+        fn add_verification(verification: &Verification) -> ();
+        fn find_verification(id: &TokenHash, purpose: Purpose) -> Option<Verification>;
+        fn list_verifications(user: &UserId) -> Vec<Verification>;
+        fn count_code_attempt(browser: &TokenHash, purpose: Purpose, now: Timestamp) -> Option<CodeAttempt>;
+        fn redeem_sign_in(redemption: &Redemption<'_>) -> Redeemed;
+        fn redeem_verify_email(id: &TokenHash, user: &UserId, now: Timestamp) -> bool;
+        fn redeem_reset_password(id: &TokenHash, hash: &str, now: Timestamp, until: Timestamp) -> Option<(User, Vec<TokenHash>)>;
+        fn redeem_change_email(id: &TokenHash, user: &UserId, keep: &TokenHash, now: Timestamp, until: Timestamp)
+            -> EmailChange;
+        fn delete_expired_verifications(before: Timestamp, limit: u32) -> u64;
     }
     Audit {
         fn append_audit(entries: &[AuditEntry]) -> Vec<AuditRecord>;

@@ -5,6 +5,7 @@
 mod account;
 #[expect(unreachable_pub, reason = "the file of the guide, word for word")]
 mod acme;
+mod account_life;
 mod app;
 mod audit;
 mod browser;
@@ -14,6 +15,7 @@ mod credentials;
 mod csrf;
 mod dump;
 mod every_call;
+mod email;
 mod factors;
 mod faults;
 mod guard_check;

@@ -18,6 +18,7 @@ mod revocations;
 mod roles;
 mod sessions;
 mod users;
+mod verifications;
 
 use std::future::Future;
 use std::time::Duration;
@@ -155,6 +156,7 @@ impl Store for PostgresStore {
             sessions::INSERT_SESSION,
             revocations::NEXT_SEQUENCE,
             revocations::REVOKE,
+            verifications::LOCK_OWNER,
         ]) {
             self.pool.prepare(statement.into_sql_str()).await?;
         }

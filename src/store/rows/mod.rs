@@ -3,11 +3,11 @@
 pub(super) mod access_tokens;
 pub(super) mod factors;
 
-use super::{AuditEnds, Error, UserWithPassword};
+use super::{AuditEnds, CodeAttempt, Error, UserWithPassword};
 use crate::clock::Timestamp;
 use crate::model::{
     AuditEntry, AuditRecord, AuthMethod, ChainHash, ChainMark, DisplayName, Email, ExternalId, LinkedAccount,
-    Permission, Revocation, SessionRecord, Strategy, Subject, User, UserId,
+    MailedCode, Permission, Purpose, Revocation, SessionRecord, Strategy, Subject, User, UserId, Verification,
 };
 use crate::secret::TokenHash;
 
@@ -102,6 +102,35 @@ pub(super) struct AuditRow {
     hash: Vec<u8>,
 }
 
+/// A row of `verifications`.
+#[derive(sqlx::FromRow)]
+pub(super) struct VerificationRow {
+    id: Vec<u8>,
+    purpose: String,
+    email: String,
+    user_id: Option<String>,
+    browser: Option<Vec<u8>>,
+    code: Option<Vec<u8>>,
+    created_at: i64,
+    expires_at: i64,
+}
+
+/// What a try of a code is told.
+#[derive(sqlx::FromRow)]
+pub(super) struct CodeAttemptRow {
+    id: Vec<u8>,
+    email: String,
+    code: Vec<u8>,
+    attempts: i64,
+}
+
+/// What is left of a row of `verifications` that was redeemed.
+#[derive(sqlx::FromRow)]
+pub(super) struct TakenRow {
+    email: String,
+    user_id: Option<String>,
+}
+
 impl TryFrom<UserRow> for User {
     type Error = Error;
 
@@ -171,12 +200,58 @@ impl TryFrom<AccountRow> for LinkedAccount {
     }
 }
 
+impl TryFrom<VerificationRow> for Verification {
+    type Error = Error;
+
+    fn try_from(row: VerificationRow) -> Result<Self, Error> {
+        let code = match (row.browser, row.code) {
+            (Some(browser), Some(code)) => Some(MailedCode { browser: hash(&browser)?, hash: hash(&code)? }),
+            _ => None,
+        };
+        Ok(Self {
+            id: hash(&row.id)?,
+            purpose: Purpose::from_name(&row.purpose)
+                .ok_or_else(|| corrupt("the purpose of a mailed secret"))?,
+            email: mailed_to(&row.email)?,
+            user_id: row.user_id.map(UserId::from_existing),
+            code,
+            created_at: Timestamp(row.created_at),
+            expires_at: Timestamp(row.expires_at),
+        })
+    }
+}
+
 impl TryFrom<AccountAndUserRow> for (LinkedAccount, User) {
     type Error = Error;
 
     fn try_from(row: AccountAndUserRow) -> Result<Self, Error> {
         Ok((row.account.try_into()?, row.user.try_into()?))
     }
+}
+
+impl TryFrom<CodeAttemptRow> for CodeAttempt {
+    type Error = Error;
+
+    fn try_from(row: CodeAttemptRow) -> Result<Self, Error> {
+        Ok(Self {
+            id: hash(&row.id)?,
+            email: mailed_to(&row.email)?,
+            code: hash(&row.code)?,
+            attempts: row.attempts,
+        })
+    }
+}
+
+impl TryFrom<TakenRow> for (Email, Option<UserId>) {
+    type Error = Error;
+
+    fn try_from(row: TakenRow) -> Result<Self, Error> {
+        Ok((mailed_to(&row.email)?, row.user_id.map(UserId::from_existing)))
+    }
+}
+
+fn mailed_to(email: &str) -> Result<Email, Error> {
+    Email::parse(email).map_err(|_| corrupt("the address of a mailed secret"))
 }
 
 impl TryFrom<RevocationRow> for Revocation {

@@ -16,6 +16,8 @@ pub(in crate::store) const USE_ACCESS_TOKEN: &str = "UPDATE access_tokens SET la
      AND (last_used_at IS NULL OR last_used_at < $2)";
 pub(in crate::store) const DELETE_ACCESS_TOKEN: &str =
     "DELETE FROM access_tokens WHERE id = $1 AND user_id = $2";
+/// Whoever had them is somebody else than the owner.
+pub(in crate::store) const DELETE_ACCESS_TOKENS_OF: &str = "DELETE FROM access_tokens WHERE user_id = $1";
 pub(in crate::store) const DELETE_EXPIRED_ACCESS_TOKENS: &str =
     "DELETE FROM access_tokens WHERE id IN (SELECT id FROM access_tokens WHERE expires_at < $1 LIMIT $2)";
 
@@ -26,5 +28,6 @@ pub(super) const ALL: &[&str] = &[
     LIST_ACCESS_TOKENS,
     USE_ACCESS_TOKEN,
     DELETE_ACCESS_TOKEN,
+    DELETE_ACCESS_TOKENS_OF,
     DELETE_EXPIRED_ACCESS_TOKENS,
 ];

@@ -24,13 +24,13 @@ pub(in crate::store) const INSERT_ACCOUNT: &str = "INSERT INTO accounts \
      ON CONFLICT (provider, issuer, subject) DO NOTHING";
 pub(in crate::store) const PROVE_AND_DISARM_USER: &str = "UPDATE users SET password_hash = NULL, image = NULL, \
      name = $2, email_verified_at = $3 WHERE id = $1 AND email_verified_at IS NULL AND disabled_at IS NULL";
-pub(in crate::store) const DELETE_ACCESS_TOKENS_OF: &str = "DELETE FROM access_tokens WHERE user_id = $1";
 pub(in crate::store) const DELETE_ACCOUNTS_OF: &str = "DELETE FROM accounts WHERE user_id = $1";
 /// What else somebody holds who never proved the address, and loses when its owner arrives. Whatever new way in there is, or
 /// proof that stands in the owner's way, belongs here.
 pub(in crate::store) const DISARM: &[&str] = &[
     DELETE_ACCOUNTS_OF,
-    DELETE_ACCESS_TOKENS_OF,
+    super::access_tokens::DELETE_ACCESS_TOKENS_OF,
+    super::verifications::FORGET_VERIFICATIONS_OF,
     super::factors::REMOVE_TOTP,
     super::factors::REMOVE_RECOVERY_CODES,
     super::factors::REMOVE_PASSKEYS,
@@ -57,7 +57,6 @@ pub(super) const ALL: &[&str] = &[
     INSERT_ACCOUNT,
     PROVE_AND_DISARM_USER,
     DELETE_ACCOUNTS_OF,
-    DELETE_ACCESS_TOKENS_OF,
     UNLINK_ACCOUNT,
     HAS_ACCOUNT,
     KEEP_TOKENS,

@@ -26,6 +26,13 @@ macro_rules! account_columns {
     };
 }
 
+/// The columns of a mailed secret, in the order of `rows::VerificationRow`.
+macro_rules! verification_columns {
+    () => {
+        "id, purpose, email, user_id, browser, code, created_at, expires_at"
+    };
+}
+
 pub(super) mod access_tokens;
 pub(super) mod accounts;
 pub(super) mod attempts;
@@ -35,6 +42,7 @@ pub(super) mod revocations;
 pub(super) mod roles;
 pub(super) mod sessions;
 pub(super) mod users;
+pub(super) mod verifications;
 
 pub(super) const PING: &str = "SELECT 1";
 /// Steps of the schema that this program does not know; two tell as much as all.
@@ -49,6 +57,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static str> {
         sessions::ALL,
         revocations::ALL,
         attempts::ALL,
+        verifications::ALL,
         audit::ALL,
         factors::ALL,
         roles::ALL,

@@ -10,6 +10,7 @@ pub(in crate::store) const SET_NAME: &str = "UPDATE users SET name = $2 WHERE id
 pub(in crate::store) const DISABLE_USER: &str =
     "UPDATE users SET disabled_at = COALESCE(disabled_at, $2) WHERE id = $1";
 pub(in crate::store) const ENABLE_USER: &str = "UPDATE users SET disabled_at = NULL WHERE id = $1";
+pub(in crate::store) const DELETE_USER: &str = "DELETE FROM users WHERE id = $1";
 pub(in crate::store) const LIST_USERS: &str =
     concat!("SELECT ", user_columns!(), " FROM users WHERE email > $1 ORDER BY email LIMIT $2");
 
@@ -22,5 +23,6 @@ pub(super) const ALL: &[&str] = &[
     SET_NAME,
     DISABLE_USER,
     ENABLE_USER,
+    DELETE_USER,
     LIST_USERS,
 ];

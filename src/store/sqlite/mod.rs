@@ -22,6 +22,7 @@ mod revocations;
 mod roles;
 mod sessions;
 mod users;
+mod verifications;
 
 use std::future::Future;
 use std::path::Path;

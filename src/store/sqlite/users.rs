@@ -97,6 +97,25 @@ impl Users for SqliteStore {
         self.change(sqlx::query(sql::users::ENABLE_USER).bind(id.as_str())).await
     }
 
+    async fn delete_user(&self, id: &UserId, now: Timestamp, revoke_until: Timestamp) -> Result<bool, Error> {
+        self.bounded(async {
+            let links = sqlx::query(sql::verifications::FORGET_SIGN_INS_OF).bind(id.as_str());
+            links.execute(&self.writer).await?;
+            let mut act = self.begin().await?;
+            // Disabled first: the row is locked, and nobody signs in meanwhile.
+            let disable = sqlx::query(sql::users::DISABLE_USER).bind(id.as_str()).bind(now.0);
+            if disable.execute(&mut *act).await?.rows_affected() == 0 {
+                return Ok(false);
+            }
+            end_all(&mut act, id, None, revoke_until).await?;
+            revoke(&mut act, &Subject::User(id.clone()), now, revoke_until).await?;
+            sqlx::query(sql::users::DELETE_USER).bind(id.as_str()).execute(&mut *act).await?;
+            act.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+
     async fn list_users(&self, after: Option<&Email>, limit: u32) -> Result<Vec<User>, Error> {
         let query = sqlx::query_as::<_, UserRow>(sql::users::LIST_USERS)
             .bind(after.map_or("", Email::as_str))

@@ -1,0 +1,113 @@
+//! Letters put into words: the templates `mail/letter.txt` and `mail/letter.html` in the recipient's language.
+
+use rocket_dyn_templates::tera::{Context, Tera};
+use serde_json::json;
+
+use super::{Locales, Pages};
+use crate::config::SiteUrl;
+use crate::mail::{Compose, ComposeError, Letter, LetterKind, Mail};
+
+/// Writes letters.
+pub struct Letters {
+    tera: Tera,
+    locales: Locales,
+    site_name: String,
+    home: String,
+}
+
+impl std::fmt::Debug for Letters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Letters").field("site_name", &self.site_name).finish_non_exhaustive()
+    }
+}
+
+impl Letters {
+    /// With the templates and languages of these pages.
+    #[must_use]
+    pub fn new(pages: &Pages, site_name: &str, url: &SiteUrl) -> Self {
+        Self {
+            tera: pages.tera().clone(),
+            locales: pages.locales().clone(),
+            site_name: site_name.to_owned(),
+            home: url.origin.clone(),
+        }
+    }
+
+    fn text(&self, letter: &Letter, part: &str) -> String {
+        let key = format!("mail_{}_{part}", letter.kind.as_str());
+        self.fill(&self.locales.text(&letter.language, &key))
+    }
+
+    fn fill(&self, text: &str) -> String {
+        text.replace("{site}", &self.site_name)
+    }
+}
+
+impl Compose for Letters {
+    fn compose(&self, letter: &Letter) -> Result<Mail, ComposeError> {
+        let subject = self.text(letter, "subject");
+        let closing = if letter.link.is_some() { "mail_closing_link" } else { "mail_closing_notice" };
+        let closing = match letter.kind {
+            LetterKind::AccountExists | LetterKind::OwnerArrived | LetterKind::AccountDeleted => {
+                "mail_closing_information"
+            }
+            _ => closing,
+        };
+        // In two groups, as people read it out.
+        let code = letter.code.as_ref().map(|code| {
+            let (left, right) = code.expose().split_at_checked(4).unwrap_or((code.expose(), ""));
+            format!("{left} {right}")
+        });
+        let context = json!({
+            "t": *self.locales.texts(&letter.language),
+            "lang": letter.language,
+            "subject": subject,
+            "text": self.text(letter, "text"),
+            "button": letter.link.is_some().then(|| self.text(letter, "button")),
+            "link": letter.link,
+            "code": code,
+            "closing": self.fill(&self.locales.text(&letter.language, closing)),
+            "site_name": self.site_name,
+            "home": self.home,
+        });
+        let context = Context::from_value(context).map_err(|error| ComposeError(error.to_string()))?;
+        let render = |name: &str| {
+            self.tera.render(name, &context).map_err(|error| ComposeError(super::templates::explain(&error)))
+        };
+        let (text, html) = (render("auth/mail/letter.txt")?, render("auth/mail/letter.html")?);
+        Ok(Mail::new(letter.to.clone(), &subject, text, html))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Email;
+    use crate::secret::ShortCode;
+
+    #[test]
+    fn every_letter_has_its_words_in_every_language() {
+        let pages = Pages::load(std::path::Path::new("/nonexistent"), &[]).unwrap();
+        let url = SiteUrl::parse("https://app.example.com").unwrap();
+        let letters = Letters::new(&pages, "Ada & Söhne <b>", &url);
+        for language in ["en", "ko"] {
+            for kind in LetterKind::ALL {
+                let to = Email::parse("ada@example.com").unwrap();
+                let link = "https://app.example.com/x?a=1&b=2".to_owned();
+                let letter = Letter::new(kind, to, language)
+                    .link(link.clone())
+                    .code(ShortCode::parse("12345678").unwrap());
+                let mail = letters.compose(&letter).unwrap();
+                let whole = format!("{} {} {}", mail.subject, mail.text, mail.html);
+                assert!(
+                    !whole.contains("mail_") && !whole.contains("{site}"),
+                    "{language} {kind:?}: {whole}"
+                );
+                assert_eq!(mail.link(), Some(link.as_str()), "not escaped in the text");
+                assert_eq!(mail.code().as_deref(), Some("12345678"));
+                assert!(mail.html.contains("https://app.example.com/x?a=1&amp;b=2"), "{}", mail.html);
+                assert!(!mail.html.contains("<b>") && mail.html.contains("&lt;b&gt;"), "{}", mail.html);
+            }
+        }
+    }
+}
