@@ -9,9 +9,9 @@ use crate::answers;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::guards::Auth;
-use crate::presets::Preset;
 #[cfg(feature = "server")]
 use crate::mail::Mailer;
+use crate::presets::Preset;
 #[cfg(feature = "server")]
 use crate::readiness::LastAnswer;
 #[cfg(feature = "server")]

@@ -131,6 +131,7 @@ mod tests {
         assert!(!sealer("new", &["old"], "test").is_current("ada", &sealed));
     }
 
+    // ASVS: 9.2.2
     #[test]
     fn another_purpose_context_or_byte_opens_nothing() {
         let sealed = sealer("secret", &[], "test").seal("ada", b"hello").unwrap();

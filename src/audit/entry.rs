@@ -162,6 +162,7 @@ impl From<&UserId> for Detail {
 mod tests {
     use super::*;
 
+    // ASVS: 16.4.1
     #[test]
     fn an_entry_holds_one_line_of_bounded_length() {
         let id = UserId::from_existing(format!("a\u{1b}[31m\n\0{}", "b".repeat(1000)));

@@ -88,6 +88,7 @@ mod tests {
         check(&Password::new(text), &Email::parse("ada.lovelace@example.com").unwrap(), "Countersign")
     }
 
+    // ASVS: 6.2.5, 6.2.9
     #[test]
     fn any_characters_of_the_right_number_are_accepted() {
         let long = "x".repeat(255) + "é";
@@ -103,6 +104,7 @@ mod tests {
         }
     }
 
+    // ASVS: 6.2.1, 6.2.4, 6.2.11
     #[test]
     fn each_rule_refuses() {
         assert_eq!(verdict("aaaaaaa"), Err(PasswordError::TooShort));

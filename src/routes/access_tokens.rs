@@ -10,7 +10,7 @@ use super::form::{CheckedForm, FormError};
 use super::page::page as render;
 use super::session::Sender;
 use crate::clock::Timestamp;
-use crate::guards::{Auth, Session};
+use crate::guards::{Auth, Fresh, Session};
 use crate::model::{AccessTokenRecord, Permission};
 use crate::pages::{PageContext, Pages};
 use crate::secret::TokenHash;
@@ -21,13 +21,13 @@ pub(super) async fn page(
     sender: Sender<'_>,
     auth: &State<Auth>,
     pages: &State<Pages>,
-    session: Session,
+    fresh: Fresh,
     context: PageContext,
     notice: Option<&str>,
 ) -> Answer {
     let notice =
         (notice == Some("revoked")).then(|| pages.locales().text(context.lang(), "notice_token_revoked"));
-    show(sender.0, auth, pages, &session, &context, json!({ "notice": notice })).await
+    show(sender.0, auth, pages, fresh.session(), &context, json!({ "notice": notice })).await
 }
 
 /// Makes a token. It is shown in the answer to the form, once: nobody finds it at an address.
@@ -36,7 +36,7 @@ pub(super) async fn make(
     sender: Sender<'_>,
     auth: &State<Auth>,
     pages: &State<Pages>,
-    session: Session,
+    fresh: Fresh,
     context: PageContext,
     form: Result<CheckedForm, FormError>,
 ) -> Answer {
@@ -50,7 +50,7 @@ pub(super) async fn make(
     let scopes: Vec<&str> = offered.iter().filter(is_ticked).map(Permission::as_str).collect();
     let days = form.text("days").trim().parse().unwrap_or_default();
     let wanted = NewToken { name: form.text("name"), scopes: &scopes, days };
-    let own = match sign_in.make_access_token(session.data(), wanted, offered).await {
+    let own = match sign_in.make_access_token(fresh.session().data(), wanted, offered).await {
         Ok(token) => json!({ "token": token }),
         Err(NewTokenError::Form) => json!({ "error": text(pages, &context, "error_token_form") }),
         Err(NewTokenError::TooMany) => json!({ "error": text(pages, &context, "error_token_many") }),
@@ -60,7 +60,7 @@ pub(super) async fn make(
             return Failure::internal().answer(sender.0).await;
         }
     };
-    show(sender.0, auth, pages, &session, &context, own).await
+    show(sender.0, auth, pages, fresh.session(), &context, own).await
 }
 
 #[post("/account/tokens/revoke", data = "<form>")]

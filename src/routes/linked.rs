@@ -7,7 +7,7 @@ use super::answer::Answer;
 use super::failure::Failure;
 use super::form::{CheckedForm, FormError};
 use super::session::Sender;
-use crate::guards::{Auth, Session};
+use crate::guards::{Auth, Fresh, Session};
 use crate::model::LinkedAccount;
 use crate::providers::Federation;
 use crate::signin::SignIn;
@@ -44,7 +44,7 @@ fn shown(federation: &Federation, account: &LinkedAccount) -> Value {
 pub(super) async fn unlink(
     sender: Sender<'_>,
     auth: &State<Auth>,
-    session: Session,
+    fresh: Fresh,
     form: Result<CheckedForm, FormError>,
 ) -> Answer {
     let form = match form {
@@ -54,7 +54,7 @@ pub(super) async fn unlink(
     let Some(sign_in) = &auth.sign_in else {
         return Failure::internal().answer(sender.0).await;
     };
-    let notice = match sign_in.unlink(session.data(), form.text("id")).await {
+    let notice = match sign_in.unlink(fresh.session().data(), form.text("id")).await {
         Ok(Unlinked::Unlinked) => "account_unlinked",
         Ok(Unlinked::LastWayIn) => "last_way_in",
         // Somebody else's and none at all look alike (ASVS 5.0, 8.2.2).

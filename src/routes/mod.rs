@@ -73,14 +73,22 @@ use crate::signin::ADMIN;
 pub(crate) fn routes() -> Vec<Route> {
     let admins = routes![admin::people, admin::person, admin::act, admin_log::page];
     let account = routes![
-        access_tokens::page,
-        access_tokens::make,
         access_tokens::revoke,
         account::page,
         account::change_name,
         account::change_password,
         account::end_session,
         account::end_others,
+        account_email::send_verification,
+        account_email::verify_page,
+        account_email::verify,
+        account_email::change_page,
+        account_email::change,
+        reauthenticate::page,
+    ];
+    let fresh = routes![
+        access_tokens::page,
+        access_tokens::make,
         linked::unlink,
         security::page,
         security::totp_page,
@@ -90,14 +98,6 @@ pub(crate) fn routes() -> Vec<Route> {
         security::passkey_options,
         security::add_passkey,
         security::remove_passkey,
-        account_email::send_verification,
-        account_email::verify_page,
-        account_email::verify,
-        account_email::change_page,
-        account_email::change,
-        reauthenticate::page,
-    ];
-    let fresh = routes![
         account_email::request_change,
         account_life::data,
         account_life::delete,

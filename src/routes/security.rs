@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::form::{CheckedForm, FormError};
 use super::page::page as render;
 use super::session::Sender;
-use crate::guards::{Auth, Outbox, Session, helper_cookie};
+use crate::guards::{Auth, Fresh, Outbox, Session, helper_cookie};
 use crate::model::PasskeyRecord;
 use crate::pages::{PageContext, Pages};
 use crate::secret::TokenHash;
@@ -21,14 +21,14 @@ pub(super) async fn page(
     sender: Sender<'_>,
     auth: &State<Auth>,
     pages: &State<Pages>,
-    session: Session,
+    fresh: Fresh,
     context: PageContext,
     notice: Option<&str>,
 ) -> Answer {
     const NOTICES: [&str; 3] = ["totp_off", "passkey_added", "passkey_removed"];
     let notice = NOTICES.iter().find(|known| Some(**known) == notice);
     let notice = notice.map(|known| pages.locales().text(context.lang(), &format!("notice_{known}")));
-    show(sender.0, auth, pages, &session, &context, json!({ "notice": notice, "error": null })).await
+    show(sender.0, auth, pages, fresh.session(), &context, json!({ "notice": notice, "error": null })).await
 }
 
 /// A secret as a picture and as text; the first code that the app shows for it switches it on.
@@ -37,10 +37,10 @@ pub(super) async fn totp_page(
     sender: Sender<'_>,
     auth: &State<Auth>,
     pages: &State<Pages>,
-    session: Session,
+    fresh: Fresh,
     context: PageContext,
 ) -> Answer {
-    totp_setup(sender.0, auth, pages, &session, &context, None).await
+    totp_setup(sender.0, auth, pages, fresh.session(), &context, None).await
 }
 
 #[post("/account/security/totp", data = "<form>")]
@@ -48,7 +48,7 @@ pub(super) async fn enable_totp(
     sender: Sender<'_>,
     auth: &State<Auth>,
     pages: &State<Pages>,
-    session: Session,
+    fresh: Fresh,
     context: PageContext,
     form: Result<CheckedForm, FormError>,
 ) -> Answer {
@@ -56,10 +56,10 @@ pub(super) async fn enable_totp(
         Ok(checked) => checked,
         Err(failure) => return failure.answer(sender.0).await,
     };
-    match sign_in.enable_totp(session.data(), form.text("secret"), form.text("code")).await {
+    match sign_in.enable_totp(fresh.session().data(), form.text("secret"), form.text("code")).await {
         Ok(codes) => show_codes(pages, &context, &codes),
         Err(FactorError::Wrong | FactorError::Expired) => {
-            totp_setup(sender.0, auth, pages, &session, &context, Some("error_first_code")).await
+            totp_setup(sender.0, auth, pages, fresh.session(), &context, Some("error_first_code")).await
         }
         Err(error) => Failure::from(error).answer(sender.0).await,
     }
@@ -69,14 +69,14 @@ pub(super) async fn enable_totp(
 pub(super) async fn disable_totp(
     sender: Sender<'_>,
     auth: &State<Auth>,
-    session: Session,
+    fresh: Fresh,
     form: Result<CheckedForm, FormError>,
 ) -> Answer {
     let sign_in = match checked(auth, form) {
         Ok((_, sign_in)) => sign_in,
         Err(failure) => return failure.answer(sender.0).await,
     };
-    match sign_in.disable_totp(session.data()).await {
+    match sign_in.disable_totp(fresh.session().data()).await {
         Ok(()) => done(auth, "totp_off"),
         Err(error) => Failure::from(error).answer(sender.0).await,
     }
@@ -87,7 +87,7 @@ pub(super) async fn renew_codes(
     sender: Sender<'_>,
     auth: &State<Auth>,
     pages: &State<Pages>,
-    session: Session,
+    fresh: Fresh,
     context: PageContext,
     form: Result<CheckedForm, FormError>,
 ) -> Answer {
@@ -95,7 +95,7 @@ pub(super) async fn renew_codes(
         Ok((_, sign_in)) => sign_in,
         Err(failure) => return failure.answer(sender.0).await,
     };
-    match sign_in.renew_recovery_codes(session.data()).await {
+    match sign_in.renew_recovery_codes(fresh.session().data()).await {
         Ok(codes) => show_codes(pages, &context, &codes),
         Err(error) => Failure::from(error).answer(sender.0).await,
     }
@@ -106,14 +106,14 @@ pub(super) async fn renew_codes(
 pub(super) async fn passkey_options(
     sender: Sender<'_>,
     auth: &State<Auth>,
-    session: Session,
+    fresh: Fresh,
     form: Result<CheckedForm, FormError>,
 ) -> Answer {
     let sign_in = match checked(auth, form) {
         Ok((_, sign_in)) => sign_in,
         Err(failure) => return failure.answer(sender.0).await,
     };
-    let started = sign_in.start_adding_passkey(session.data()).await;
+    let started = sign_in.start_adding_passkey(fresh.session().data()).await;
     give_challenge(sender.0, auth, started).await
 }
 
@@ -122,7 +122,7 @@ pub(super) async fn add_passkey(
     sender: Sender<'_>,
     auth: &State<Auth>,
     pages: &State<Pages>,
-    session: Session,
+    fresh: Fresh,
     context: PageContext,
     form: Result<CheckedForm, FormError>,
 ) -> Answer {
@@ -132,7 +132,7 @@ pub(super) async fn add_passkey(
     };
     let challenge = helper_cookie(sender.0, auth.cookies.challenge_name()).unwrap_or_default();
     let (answer, name) = (form.text("credential"), form.text("name"));
-    let added = sign_in.add_passkey(session.data(), answer, &challenge, name).await;
+    let added = sign_in.add_passkey(fresh.session().data(), answer, &challenge, name).await;
     match added {
         Ok(codes) => {
             Outbox::of(sender.0).put(auth.cookies.delete_pending());
@@ -141,7 +141,7 @@ pub(super) async fn add_passkey(
         Err(FactorError::Wrong | FactorError::Expired) => {
             let error = pages.locales().text(context.lang(), "error_passkey_refused");
             let own = json!({ "notice": null, "error": error });
-            show(sender.0, auth, pages, &session, &context, own).await
+            show(sender.0, auth, pages, fresh.session(), &context, own).await
         }
         Err(error) => Failure::from(error).answer(sender.0).await,
     }
@@ -151,7 +151,7 @@ pub(super) async fn add_passkey(
 pub(super) async fn remove_passkey(
     sender: Sender<'_>,
     auth: &State<Auth>,
-    session: Session,
+    fresh: Fresh,
     form: Result<CheckedForm, FormError>,
 ) -> Answer {
     let (form, sign_in) = match checked(auth, form) {
@@ -159,7 +159,7 @@ pub(super) async fn remove_passkey(
         Err(failure) => return failure.answer(sender.0).await,
     };
     let removed = match TokenHash::from_hex(form.text("id")) {
-        Some(id) => sign_in.remove_passkey(session.data(), &id).await,
+        Some(id) => sign_in.remove_passkey(fresh.session().data(), &id).await,
         None => Ok(false),
     };
     match removed {

@@ -279,6 +279,7 @@ mod tests {
         CookieRules::new(Format::NextAuthV4, secure)
     }
 
+    // ASVS: 3.3.1, 3.3.2, 3.3.4
     #[test]
     fn over_https_names_and_attributes_insist_on_it() {
         let none = CookieHeader::parse([]);

@@ -157,7 +157,8 @@ impl SignIn {
             MailedProof::Code { browser, code } => self.check_mailed_code(browser, code).await?,
         };
         let (user, is_new) = self.redeem(&id, request.language).await?;
-        let identity = Identity { user, method: AuthMethod::Email };
+        let identity =
+            Identity { user, method: AuthMethod::Email, provider: "email".to_owned(), profile: None };
         let entry = Way { client: &request.client, replaces: request.replaces };
         Ok(EnteredByEmail { entered: self.enter(&identity, entry).await?, is_new })
     }

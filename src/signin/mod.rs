@@ -6,8 +6,8 @@
 
 mod access_tokens;
 mod account;
-mod caught;
 mod address;
+mod caught;
 mod email_link;
 mod enter;
 mod errors;

@@ -68,7 +68,8 @@ fn annotations() -> BTreeMap<String, Vec<String>> {
         let shown = path.strip_prefix(root).unwrap().display().to_string();
         let mut waiting: Vec<String> = Vec::new();
         for line in text.lines() {
-            let comment = line.trim_start().strip_prefix("//").map(|rest| rest.trim_start_matches('/').trim_start());
+            let comment =
+                line.trim_start().strip_prefix("//").map(|rest| rest.trim_start_matches('/').trim_start());
             if let Some(ids) = comment.and_then(|rest| rest.strip_prefix(&MARK.concat())) {
                 waiting.extend(ids.split(',').map(|id| id.trim().to_owned()));
             } else if !waiting.is_empty()

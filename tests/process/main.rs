@@ -169,6 +169,7 @@ fn the_commands_do_what_they_say() {
     assert!(said(&run(folder.path(), &["--help"], &[])).contains("migrate"));
 }
 
+// ASVS: 16.2.5
 /// Everything the program says at debug level, while people sign up, in and out, rightly and wrongly: no secret in it.
 #[test]
 fn nothing_secret_is_logged() {

@@ -183,6 +183,7 @@ fn selectors(query: &str) -> Vec<(String, Vec<String>)> {
         .collect()
 }
 
+// ASVS: 16.4.2
 #[test]
 fn the_audit_log_is_listed_and_verified_from_the_command_line() {
     let folder = TempDir::new().unwrap();

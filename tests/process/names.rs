@@ -31,6 +31,7 @@ fn text(entry: &Value) -> Option<String> {
     entry["value"].as_str().map(str::to_owned)
 }
 
+// ASVS: 3.2.2
 #[test]
 fn names_are_text_wherever_they_are_shown() {
     let folder = TempDir::new().unwrap();

@@ -25,7 +25,7 @@ fn odd_methods_targets_and_headers_break_nothing() {
         check(method, &request(method, "/", &[jar], b""));
     }
     let deep = "/a".repeat(5000);
-    let wide = format!("/?{}", "a=b&".repeat(10_000));
+    let broad = format!("/?{}", "a=b&".repeat(10_000));
     let repeated = format!("/api/auth/signin?{}", "callbackUrl=/&".repeat(3000));
     let encoded = format!("/api/auth/signin?error={}", "%25".repeat(5000));
     for target in [
@@ -43,7 +43,7 @@ fn odd_methods_targets_and_headers_break_nothing() {
         "/api/auth/assets/%2e%2e%2f",
         "/api/auth/account?notice=%ff",
         &deep,
-        &wide,
+        &broad,
         &repeated,
         &encoded,
     ] {

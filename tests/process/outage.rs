@@ -91,6 +91,7 @@ fn guarded(service: &Address, session: &str) -> String {
     status
 }
 
+// ASVS: 16.5.2
 #[test]
 fn an_outage_is_503_and_passes() {
     for strategy in ["database", "jwt"] {

@@ -31,6 +31,7 @@ async fn a_new_name_shows_at_once() {
     }
 }
 
+// ASVS: 6.2.2, 6.2.3
 #[rocket::async_test]
 async fn a_new_password_needs_the_old_one_and_ends_other_sessions() {
     for strategy in STRATEGIES {
@@ -74,6 +75,7 @@ async fn guessing_the_current_password_is_limited() {
     assert_eq!(statuses, [400, 400, 400, 400, 400, 429]);
 }
 
+// ASVS: 7.5.2
 #[rocket::async_test]
 async fn sessions_are_listed_and_ended_from_afar() {
     for strategy in STRATEGIES {

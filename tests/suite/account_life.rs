@@ -69,6 +69,7 @@ async fn signing_up_with_a_taken_address_tells_its_owner_and_nobody_else() {
     assert_eq!(mail.link(), Some("http://localhost:8000"), "it confirms nothing");
 }
 
+// ASVS: 6.4.3
 #[rocket::async_test]
 async fn a_forgotten_password_is_replaced_by_link_and_every_session_ends() {
     for strategy in STRATEGIES {
@@ -123,6 +124,7 @@ async fn a_forgotten_password_is_replaced_by_link_and_every_session_ends() {
     }
 }
 
+// ASVS: 9.2.2
 #[rocket::async_test]
 async fn a_reset_link_ends_in_time_and_is_no_other_kind_of_link() {
     let app = App::new("jwt").await;
@@ -216,6 +218,7 @@ fn fresh_post(_fresh: Fresh) -> &'static str {
     "done"
 }
 
+// ASVS: 7.5.1
 #[rocket::async_test]
 async fn what_needs_a_recent_sign_in_asks_for_one_and_goes_on() {
     for strategy in STRATEGIES {
@@ -324,6 +327,7 @@ async fn my_data_is_everything_but_what_would_let_somebody_in() {
     }
 }
 
+// ASVS: 7.4.2
 #[rocket::async_test]
 async fn a_deleted_account_is_gone_everywhere_at_once() {
     for strategy in STRATEGIES {

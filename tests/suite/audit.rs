@@ -43,6 +43,7 @@ async fn post(browser: &mut Browser<'_>, path: &str, fields: &[(&str, &str)]) ->
     browser.form(path, &all).await
 }
 
+// ASVS: 16.2.1, 16.3.1
 /// One record each, in order, by whom, from where, in which request; and the chain holds.
 #[rocket::async_test]
 async fn every_act_is_one_record() {
@@ -101,6 +102,7 @@ async fn every_act_is_one_record() {
     }
 }
 
+// ASVS: 16.3.1, 16.3.2, 16.3.3
 #[rocket::async_test]
 async fn every_refusal_is_recorded_and_says_why() {
     let toml = "[default.auth.limits]\nper_account = 2\nsign_ups_per_address = 2\n";
@@ -196,6 +198,7 @@ async fn a_flood_of_refusals_is_a_few_records_and_a_number() {
     assert_eq!(verify(&*app.store).await.unwrap().records, 12);
 }
 
+// ASVS: 16.3.4
 /// The act stands, the person is not told that it failed, and the record is in the log at least.
 #[rocket::async_test]
 async fn a_record_that_cannot_be_stored_does_not_vanish() {

@@ -32,6 +32,7 @@ async fn unknown_and_wrong_look_the_same() {
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
 }
 
+// ASVS: 6.2.8
 #[rocket::async_test]
 async fn passwords_are_verified_exactly_as_sent() {
     let app = App::new("jwt").await;
@@ -46,6 +47,7 @@ async fn passwords_are_verified_exactly_as_sent() {
     assert_eq!(ada.try_sign_in("ADA@Example.com", PASSWORD).await.status, 200, "addresses are canonical");
 }
 
+// ASVS: 6.3.1
 #[rocket::async_test]
 async fn guessing_is_limited_per_account_and_address() {
     for strategy in STRATEGIES {
@@ -117,6 +119,7 @@ async fn a_raised_cost_hashes_anew_at_sign_in() {
     assert_eq!(app.browser().try_sign_in("ada@example.com", PASSWORD).await.status, 200);
 }
 
+// ASVS: 6.3.1
 #[rocket::async_test]
 async fn parallel_guesses_do_not_overtake_the_count() {
     let app = App::new("jwt").await;

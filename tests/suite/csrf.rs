@@ -360,6 +360,7 @@ async fn drive(app: &App) -> (Vec<String>, usize) {
     (wrong, driven)
 }
 
+// ASVS: 3.5.1
 #[rocket::async_test]
 async fn nothing_another_site_can_send_has_an_effect() {
     for strategy in STRATEGIES {
@@ -418,6 +419,7 @@ async fn a_route_without_the_check_is_found() {
     );
 }
 
+// ASVS: 3.5.3, 7.6.2
 /// No link, and no address that a page can make a browser fetch, changes anything (ASVS 5.0, 3.5.3).
 #[rocket::async_test]
 async fn safe_methods_change_nothing() {

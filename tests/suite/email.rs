@@ -12,7 +12,7 @@ use crate::browser::{Answer, Browser, PASSWORD, Steps as _};
 use crate::data;
 
 /// Asks for a link as a browser does.
-async fn ask(browser: &mut Browser<'_>, email: &str) -> Answer {
+pub(crate) async fn ask(browser: &mut Browser<'_>, email: &str) -> Answer {
     let token = browser.csrf().await;
     let fields = [("csrfToken", token.as_str()), ("email", email), ("callbackUrl", "/me")];
     browser.form("/api/auth/signin/email", &fields).await
@@ -68,6 +68,7 @@ pub(crate) async fn enter_by_mail<'a>(app: &'a App, email: &str) -> Browser<'a> 
     browser
 }
 
+// ASVS: 6.5.1, 3.5.3
 #[rocket::async_test]
 async fn a_link_signs_in_once_by_its_button_on_whatever_device() {
     for strategy in STRATEGIES {
@@ -142,6 +143,7 @@ async fn a_script_is_answered_as_nextauth_answers() {
     assert_eq!(bare.location(), "http://localhost:8000/api/auth/error?error=Verification");
 }
 
+// ASVS: 6.6.2
 #[rocket::async_test]
 async fn a_code_works_in_the_browser_that_asked_and_nowhere_else() {
     for strategy in STRATEGIES {
@@ -169,6 +171,7 @@ async fn a_code_works_in_the_browser_that_asked_and_nowhere_else() {
     }
 }
 
+// ASVS: 6.5.4, 6.6.3
 #[rocket::async_test]
 async fn a_code_is_dead_after_five_tries_even_if_the_sixth_is_right() {
     let app = App::new("jwt").await;
@@ -191,6 +194,7 @@ async fn a_code_is_dead_after_five_tries_even_if_the_sixth_is_right() {
     assert_eq!(ada.me().await.0, 200);
 }
 
+// ASVS: 6.5.5
 #[rocket::async_test]
 async fn what_was_mailed_ends_after_ten_minutes() {
     for (age, status) in [(599, 200), (601, 401)] {
@@ -210,6 +214,7 @@ async fn what_was_mailed_ends_after_ten_minutes() {
     }
 }
 
+// ASVS: 6.6.2
 #[rocket::async_test]
 async fn a_secret_is_good_for_its_address_only() {
     let app = App::new("jwt").await;

@@ -149,6 +149,7 @@ async fn assert_nothing_counted(before: &str, dump: &Dump, label: &str) {
     panic!("{label}: attempts are left: {:#?}", difference(before, &dump.attempts().await));
 }
 
+// ASVS: 16.5.3
 #[rocket::async_test]
 async fn whatever_call_fails_the_answer_is_unknown_and_nothing_happened() {
     let (mut refused, mut number) = (0, 0);

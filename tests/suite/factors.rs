@@ -64,6 +64,7 @@ async fn second_proof(browser: &mut Browser<'_>, code: &str) -> Answer {
     browser.form("/api/auth/factor", &fields).await
 }
 
+// ASVS: 6.3.3
 #[rocket::async_test]
 async fn between_the_proofs_nothing_opens() {
     for strategy in STRATEGIES {
@@ -94,6 +95,7 @@ async fn between_the_proofs_nothing_opens() {
     }
 }
 
+// ASVS: 6.5.1
 #[rocket::async_test]
 async fn a_code_works_once_and_in_its_time() {
     let app = App::new("jwt").await;
@@ -116,6 +118,7 @@ async fn a_code_works_once_and_in_its_time() {
     assert_eq!(second_proof(&mut thief, &code(&phone, &app)).await.status, 401);
 }
 
+// ASVS: 6.5.5
 #[rocket::async_test]
 async fn a_sign_in_waits_for_ten_minutes() {
     let app = App::new("jwt").await;
@@ -132,6 +135,7 @@ async fn a_sign_in_waits_for_ten_minutes() {
     assert!(nobody.visit("/api/auth/factor").await.location().contains("error=SignInExpired"));
 }
 
+// ASVS: 6.5.4
 #[rocket::async_test]
 async fn guesses_are_counted_per_person() {
     let app = App::new("jwt").await;
@@ -151,6 +155,7 @@ async fn guesses_are_counted_per_person() {
     assert_eq!(second_proof(&mut half, &code(&phone, &app)).await.status, 200);
 }
 
+// ASVS: 6.5.1, 6.5.2
 #[rocket::async_test]
 async fn recovery_codes_work_once_each_and_are_kept_by_hash() {
     let app = App::new("database").await;
@@ -181,6 +186,7 @@ async fn factors(app: &App, user: &UserId) -> countersign::model::Factors {
     app.store.find_factors(user).await.unwrap()
 }
 
+// ASVS: 7.4.3
 #[rocket::async_test]
 async fn switching_off_ends_other_sessions_and_asks_no_more() {
     let app = App::new("jwt").await;
@@ -369,4 +375,40 @@ async fn secrets_of_codes_rotate() {
     app.clock.advance(60);
     let mut half = first_proof(&app, "ada@example.com").await;
     assert_eq!(second_proof(&mut half, &code(&phone, &app)).await.status, 200, "the old secret is gone");
+}
+
+// ASVS: 6.3.4
+#[rocket::async_test]
+async fn every_way_in_asks_for_the_second_factor() {
+    for strategy in STRATEGIES {
+        let idp = crate::idp::Idp::start().await;
+        let app = crate::oidc::start(&idp, strategy).await;
+        // Her account at the other site is linked while nothing more is asked.
+        let claims = crate::oidc::ada();
+        let mut ada = app.browser();
+        crate::oidc::sign_in(&mut ada, &idp, &claims).await;
+        let (phone, _) = switch_on(&app, &mut ada).await;
+        let factor = format!("{ORIGIN}/api/auth/factor");
+
+        let mut by_site = app.browser();
+        let answer = crate::oidc::sign_in(&mut by_site, &idp, &claims).await;
+        assert_eq!(
+            (answer.location(), by_site.me().await.0),
+            (factor.as_str(), 401),
+            "{strategy}: another site"
+        );
+
+        let mut by_mail = app.browser();
+        crate::email::ask(&mut by_mail, "ada@example.com").await;
+        let mail = app.mail("ada@example.com", "Sign in").await;
+        let answer = crate::email::follow(&mut by_mail, mail.link().unwrap()).await;
+        assert_eq!((answer.location(), by_mail.me().await.0), (factor.as_str(), 401), "{strategy}: a link");
+
+        app.clock.advance(60);
+        let done = second_proof(&mut by_mail, &code(&phone, &app)).await;
+        assert_eq!((done.status, by_mail.me().await.0), (200, 200), "{strategy}: {}", done.body);
+        app.clock.advance(60);
+        let done = second_proof(&mut by_site, &code(&phone, &app)).await;
+        assert_eq!((done.status, by_site.me().await.0), (200, 200), "{strategy}: {}", done.body);
+    }
 }

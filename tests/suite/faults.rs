@@ -7,14 +7,14 @@ use std::time::Duration;
 use countersign::clock::Timestamp;
 use countersign::model::{
     AccessTokenRecord, AuditEntry, AuditRecord, DisplayName, Email, ExternalId, Factors, LinkedAccount,
-    NewAccount, NewUser, PasskeyRecord, Permission, Purpose, Revocation, SessionRecord, Subject, TotpRecord, User,
-    UserId, Verification,
+    NewAccount, NewUser, PasskeyRecord, Permission, Purpose, Revocation, SessionRecord, Subject, TotpRecord,
+    User, UserId, Verification,
 };
 use countersign::secret::TokenHash;
 use countersign::store::{
-    AccessTokens, Accounts, AttemptCount, Attempts, Audit, AuditEnds, AuditFilter, CodeAttempt, Created, EmailChange, Ends,
-    Error, FactorStore, Inserted, Linked, PasskeyAdded, Redeemed, Redemption, Replaced, Revocations, Roles, SealedTokens,
-    Sessions, Store, Unlinked, UserWithPassword, Users, Verifications,
+    AccessTokens, Accounts, AttemptCount, Attempts, Audit, AuditEnds, AuditFilter, CodeAttempt, Created,
+    EmailChange, Ends, Error, FactorStore, Inserted, Linked, PasskeyAdded, Redeemed, Redemption, Replaced,
+    Revocations, Roles, SealedTokens, Sessions, Store, Unlinked, UserWithPassword, Users, Verifications,
 };
 use rocket::async_trait;
 use rocket::tokio;

@@ -210,6 +210,7 @@ async fn a_body_needs_this_browsers_token_and_this_site() {
     assert_eq!(send_note(&mut without_cookie, "/note", &token).await, 403);
 }
 
+// ASVS: 3.5.2
 #[rocket::async_test]
 async fn simple_content_types_and_method_overrides_do_not_help() {
     let app = with_routes("jwt").start().await;

@@ -122,6 +122,7 @@ fn the_document_prints_every_case() {
     document::compare("linking.md", &text);
 }
 
+// ASVS: 6.8.1
 /// Pre-account hijacking (CVE-2026-67327, CVE-2026-53516): an attacker signs up with the victim's address.
 #[rocket::async_test]
 async fn a_squatter_is_out_once_the_owner_arrives() {
@@ -180,6 +181,7 @@ async fn an_unproven_address_gains_nothing() {
     assert!(answer.location().ends_with("error=OAuthCreateAccount"), "{}", answer.location());
 }
 
+// ASVS: 6.8.1
 #[rocket::async_test]
 async fn proven_on_both_sides_is_one_person_only_by_policy() {
     for (policy, linked) in [("link_by_email = false", false), ("link_by_email = true", true)] {

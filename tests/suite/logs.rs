@@ -181,6 +181,7 @@ fn search<'a>(log: &[u8], secrets: impl Iterator<Item = &'a str>) -> Option<Stri
     None
 }
 
+// ASVS: 16.2.5
 #[test]
 fn a_secret_in_a_log_is_found() {
     let log = b"one\n{\"message\":\"x hunter2hunter2\"}\nthree eyJhbGciOi.tail";
@@ -205,6 +206,7 @@ async fn what_an_application_logs_is_what_is_searched() {
     assert!(said.known.contains(ada.session().unwrap()) && said.known.contains(crate::browser::PASSWORD));
 }
 
+// ASVS: 16.2.2, 16.2.4, 16.4.1
 /// Every line is one JSON object, whatever people are called and whatever they send.
 #[rocket::async_test]
 async fn every_line_is_json_whatever_is_sent() {

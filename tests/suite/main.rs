@@ -3,9 +3,9 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
 
 mod account;
+mod account_life;
 #[expect(unreachable_pub, reason = "the file of the guide, word for word")]
 mod acme;
-mod account_life;
 mod app;
 mod audit;
 mod browser;
@@ -14,8 +14,8 @@ mod cookies;
 mod credentials;
 mod csrf;
 mod dump;
-mod every_call;
 mod email;
+mod every_call;
 mod factors;
 mod faults;
 mod guard_check;

@@ -39,6 +39,7 @@ async fn shown_as_text(ada: &mut Browser<'_>, id: &str, name: &str) {
     assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["user"]["name"], name, "{id}");
 }
 
+// ASVS: 3.2.2
 #[rocket::async_test]
 async fn names_are_text_wherever_they_are_shown() {
     let app = App::new("jwt").await;

@@ -299,6 +299,7 @@ async fn one_of_parallel_answers_wins() {
     assert_eq!(idp.asked("/token"), 1);
 }
 
+// ASVS: 6.8.2
 #[rocket::async_test]
 async fn an_id_token_that_breaks_a_rule_signs_nobody_in() {
     type Change = fn(&mut Value);

@@ -34,6 +34,7 @@ async fn every_page_has_its_landmarks_and_nothing_inline() {
     }
 }
 
+// ASVS: 6.2.6, 6.2.7
 #[rocket::async_test]
 async fn password_fields_help_password_managers() {
     let app = App::new("jwt").await;
@@ -45,6 +46,7 @@ async fn password_fields_help_password_managers() {
     assert_eq!(count(&page, "[onpaste]"), 0);
 }
 
+// ASVS: 3.2.1, 3.4.1, 3.4.3, 3.4.4, 3.4.5, 3.4.6
 #[rocket::async_test]
 async fn every_answer_carries_the_security_headers() {
     for (url, secure) in [("http://localhost:8000", false), ("https://app.example.com", true)] {
@@ -135,6 +137,7 @@ async fn a_broken_template_refuses_the_launch_and_names_the_place() {
     assert!(error.contains("auth") && error.contains("error.html") && !error.contains('\n'), "{error}");
 }
 
+// ASVS: 16.5.1
 #[rocket::async_test]
 async fn error_texts_come_from_a_closed_list() {
     let app = App::new("jwt").await;

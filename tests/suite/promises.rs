@@ -6,6 +6,7 @@ use scraper::{Html, Selector};
 use crate::app::{App, STRATEGIES};
 use crate::browser::Steps as _;
 
+// ASVS: 6.3.2, 3.4.2
 #[rocket::async_test]
 async fn a_fresh_service_has_no_users_and_answers_no_other_origin() {
     let app = App::new("jwt").await;
@@ -19,6 +20,7 @@ async fn a_fresh_service_has_no_users_and_answers_no_other_origin() {
     }
 }
 
+// ASVS: 7.4.4
 #[rocket::async_test]
 async fn signing_out_is_offered_on_every_page() {
     for strategy in STRATEGIES {

@@ -378,6 +378,7 @@ async fn nobody_is_an_empty_object_or_null_by_configuration() {
     }
 }
 
+// ASVS: 3.3.4
 #[rocket::async_test]
 async fn the_session_body_holds_four_things() {
     let app = App::new("jwt").await;

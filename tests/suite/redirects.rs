@@ -71,6 +71,7 @@ fn check_invariants(id: &str, base: &str, location: &str) {
     assert_eq!(resolved.origin(), base.origin(), "{id}: {location}");
 }
 
+// ASVS: 3.7.2
 #[rocket::async_test]
 async fn the_whole_corpus_by_query_form_json_and_cookie() {
     let corpus = data::read("corpus", "open_redirects.json");

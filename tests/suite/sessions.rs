@@ -7,6 +7,7 @@ use crate::browser::{PASSWORD, Steps as _};
 
 const DAY: i64 = 24 * 60 * 60;
 
+// ASVS: 7.3.1
 #[rocket::async_test]
 async fn an_idle_session_ends() {
     for strategy in STRATEGIES {
@@ -44,6 +45,7 @@ async fn a_session_in_use_is_renewed_but_not_more_often_than_update_age() {
     }
 }
 
+// ASVS: 7.3.2
 #[rocket::async_test]
 async fn no_session_outlives_its_absolute_age() {
     for strategy in STRATEGIES {
@@ -58,6 +60,7 @@ async fn no_session_outlives_its_absolute_age() {
     }
 }
 
+// ASVS: 7.2.2, 7.2.4
 #[rocket::async_test]
 async fn every_sign_in_gives_a_new_token_and_ends_the_old_one() {
     for strategy in STRATEGIES {
@@ -78,6 +81,7 @@ async fn every_sign_in_gives_a_new_token_and_ends_the_old_one() {
     }
 }
 
+// ASVS: 7.4.1
 #[rocket::async_test]
 async fn a_kept_cookie_is_signed_out_everywhere_and_after_a_restart() {
     for strategy in STRATEGIES {
@@ -102,6 +106,7 @@ async fn a_kept_cookie_is_signed_out_everywhere_and_after_a_restart() {
     }
 }
 
+// ASVS: 7.4.2
 #[rocket::async_test]
 async fn disabling_a_user_ends_every_session_and_every_way_in() {
     for strategy in STRATEGIES {
@@ -130,6 +135,7 @@ async fn disabling_a_user_ends_every_session_and_every_way_in() {
     }
 }
 
+// ASVS: 7.2.3
 #[rocket::async_test]
 async fn ids_are_stored_as_hashes_only() {
     for strategy in STRATEGIES {

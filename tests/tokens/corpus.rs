@@ -14,6 +14,7 @@ fn is_accepted(entry: &Value, format: Format, secrets: &[&str], now: Timestamp) 
     Some(codec(format, secrets, false, 2_592_000).verify(token, now).is_ok())
 }
 
+// ASVS: 7.2.1, 9.1.1, 9.1.2, 9.1.3, 9.2.1
 #[test]
 fn the_corpus_of_hostile_tokens() {
     let corpus = data::read("corpus", "jwt_headers.json");

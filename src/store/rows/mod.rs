@@ -7,7 +7,8 @@ use super::{AuditEnds, CodeAttempt, Error, UserWithPassword};
 use crate::clock::Timestamp;
 use crate::model::{
     AuditEntry, AuditRecord, AuthMethod, ChainHash, ChainMark, DisplayName, Email, ExternalId, LinkedAccount,
-    MailedCode, Permission, Purpose, Revocation, SessionRecord, Strategy, Subject, User, UserId, Verification,
+    MailedCode, Permission, Purpose, Revocation, SessionRecord, Strategy, Subject, User, UserId,
+    Verification,
 };
 use crate::secret::TokenHash;
 
