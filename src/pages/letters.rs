@@ -105,7 +105,9 @@ mod tests {
                 );
                 assert_eq!(mail.link(), Some(link.as_str()), "not escaped in the text");
                 assert_eq!(mail.code().as_deref(), Some("12345678"));
-                assert!(mail.html.contains("https://app.example.com/x?a=1&amp;b=2"), "{}", mail.html);
+                // Tera writes a slash as a character reference, which every reader of HTML takes back.
+                let html = mail.html.replace("&#x2F;", "/");
+                assert!(html.contains("https://app.example.com/x?a=1&amp;b=2"), "{html}");
                 assert!(!mail.html.contains("<b>") && mail.html.contains("&lt;b&gt;"), "{}", mail.html);
             }
         }

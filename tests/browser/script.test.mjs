@@ -123,7 +123,7 @@ describe("the client script", { skip: leftOut }, () => {
       return { token: await getCsrfToken(), providers: Object.keys(await getProviders()), session: await getSession() };
     }, "/api/auth/assets/countersign.js");
     assert.match(found.token, /^[0-9a-f]{64}$/);
-    assert.deepEqual(found.providers, ["credentials"]);
+    assert.deepEqual(found.providers, ["credentials", "email"]);
     assert.equal(found.session, null);
     await page.evaluate(async (client) => (await import(client)).signIn(), "/api/auth/assets/countersign.js");
     await page.waitForURL(/signin\?callbackUrl=/);

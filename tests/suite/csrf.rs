@@ -396,9 +396,9 @@ async fn what_this_site_sends_gets_past_the_check_everywhere() {
     }
     assert!(refused.is_empty(), "refused although right: {refused:#?}");
     let effects = app.client().rocket().state::<Effects>().unwrap().0.load(Ordering::SeqCst);
-    // A value per provider and a placeholder for each parameter of three routes, and two routes without.
+    // A value per provider, somebody's id and a placeholder for each parameter of three routes, and two routes without.
     let providers = app.browser().get("/api/auth/providers").await.json().as_object().unwrap().len();
-    assert_eq!(effects, 3 * (providers + 1) + 2, "every route of the host worked");
+    assert_eq!(effects, 3 * (providers + 2) + 2, "every route of the host worked");
 }
 
 /// The test of the test: a route that does not check is found, whatever its method.

