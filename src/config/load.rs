@@ -16,7 +16,7 @@ use crate::presets::{PRESETS, Preset};
 use crate::token::Format;
 
 /// Variables of the program and its tests that are no configuration.
-const NOT_KEYS: [&str; 3] = ["log", "log_format", "test_postgres"];
+const NOT_KEYS: [&str; 5] = ["log", "log_format", "test_postgres", "test_kills", "test_revocations"];
 
 const STRATEGIES: [(&str, Strategy); 2] = [("jwt", Strategy::Jwt), ("database", Strategy::Database)];
 const FORMATS: [(&str, Format); 4] = [

@@ -185,8 +185,7 @@ impl Sessions {
     }
 
     /// Renews a session carried by the cookie value `presented`: a later expiry, the same id, the present secret. `claims`
-    /// replace the token's own (with the database strategy they are left as the row has them). `None` when the session was
-    /// renewed or ended meanwhile by another request.
+    /// replace the token's own (a row keeps its own). `None` when another request renewed or ended the session meanwhile.
     ///
     /// # Errors
     /// [`IssueError`]; the session is as it was then.
