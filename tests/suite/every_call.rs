@@ -19,10 +19,11 @@ const NOT_NEEDED: [&str; 3] = ["return_attempt", "set_password_hash", "append_au
 
 /// Unsafe routes that ask the store nothing with these fields: three by their nature, and those which go on with a second
 /// factor or a passkey that was begun elsewhere.
-const ASK_NOTHING: [&str; 7] = [
+const ASK_NOTHING: [&str; 8] = [
+    "/api/auth/callback/<provider>",
     "/api/auth/_log",
     "/api/auth/language",
-    "/api/auth/signin/<_provider>",
+    "/api/auth/signin/<provider>",
     "/api/auth/factor",
     "/api/auth/factor/options",
     "/api/auth/passkey/options",
@@ -63,7 +64,6 @@ fn filled_in(segment: &str) -> &str {
     match segment {
         // The way of passwords has a route of its own; none of the other sites is configured here.
         "<provider>" => "nobody",
-        "<_provider>" => "credentials",
         "<name>" => "countersign.js",
         segment if segment.starts_with('<') => "x",
         segment => segment,
@@ -154,7 +154,7 @@ async fn assert_nothing_counted(before: &str, dump: &Dump, label: &str) {
 // ASVS: 16.5.3
 #[rocket::async_test]
 async fn whatever_call_fails_the_answer_is_unknown_and_nothing_happened() {
-    let (mut refused, mut number) = (0, 0);
+    let (mut refused, mut number, mut silent) = (0, 0, Vec::new());
     for strategy in STRATEGIES {
         let app = generous(strategy).start().await;
         let dump = Dump::of(&app).await;
@@ -166,16 +166,22 @@ async fn whatever_call_fails_the_answer_is_unknown_and_nothing_happened() {
             let label = format!("{strategy} {} {}", driven.method, driven.route);
             assert!(usual.status < 500, "{label}: {}", usual.body);
             let is_unsafe = !matches!(driven.method, Method::Get | Method::Head | Method::Options);
-            assert!(
-                calls > 0 || !is_unsafe || strategy == "jwt" || ASK_NOTHING.contains(&driven.route.as_str()),
-                "{label}: a new route that asks nothing of the store with these fields (it answered {}): add what it \
-                 needs to `person`, or list it",
-                usual.status
-            );
+            if calls == 0
+                && is_unsafe
+                && strategy == "database"
+                && !ASK_NOTHING.contains(&driven.route.as_str())
+            {
+                silent.push(format!("{label} ({})", usual.status));
+            }
             refused += drive(&app, &dump, &driven, calls, usual.status, &mut number).await;
         }
     }
     assert!(refused > 150, "only {refused} failures were seen");
+    assert!(
+        silent.is_empty(),
+        "new routes that ask nothing of the store with these fields: add what they need to `person`, or list them: \
+         {silent:#?}"
+    );
 }
 
 /// Each call of a route with each fault. How many answers were "unknown".
@@ -198,7 +204,10 @@ async fn drive(app: &App, dump: &Dump, driven: &Driven, calls: usize, usual: u16
                 attempts = dump.attempts().await;
                 continue;
             }
-            if met.iter().all(|name| NOT_NEEDED.contains(name)) {
+            // The account was made: that its mail could not be counted, and so was not sent, does not unmake it.
+            let made = driven.route.ends_with("/signup") && healthy >= 2;
+            let not_needed = |name: &&str| NOT_NEEDED.contains(name) || (made && *name == "count_attempt");
+            if met.iter().all(not_needed) {
                 assert_eq!(answer.status, usual, "{label}: {}", answer.body);
                 ada = person(app, number).await;
                 attempts = dump.attempts().await;
