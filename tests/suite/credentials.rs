@@ -141,7 +141,7 @@ async fn a_full_queue_is_503_with_retry_after_and_counts_nothing() {
     let app = Setup::new("jwt").toml(toml).start().await;
     app.browser().sign_up("ada@example.com").await;
     // More than this machine has cores, however many those are.
-    let many = 10 + 4 * std::thread::available_parallelism().unwrap().get();
+    let many = 40 + 10 * std::thread::available_parallelism().unwrap().get();
     let guesses =
         (0..many).map(|_| async { app.browser().try_sign_in("ada@example.com", "wrong password").await });
     let elsewhere = async { app.browser().get("/maybe").await.status };
