@@ -7,8 +7,9 @@ use crate::clock::Timestamp;
 use crate::model::{Factors, PasskeyRecord, TotpRecord, User, UserId};
 use crate::secret::TokenHash;
 
-/// The sessions that a change of factors ends: all of the person's but `keep`, each with a revocation that lasts `until`.
-/// No cookie from before a factor was switched on opens anything afterwards.
+/// What a change of factors ends: all of the person's sessions but `keep`, each with a revocation that lasts `until`, their
+/// access tokens, and mailed secrets that open anything. Nothing from before a factor was switched on opens anything
+/// afterwards.
 #[derive(Debug, Clone, Copy)]
 pub struct Ends<'a> {
     /// The session in which the change is made.

@@ -44,7 +44,8 @@ pub trait Users: Send + Sync {
     /// Replaces the password's hash. `false` when there is no such user.
     async fn set_password_hash(&self, id: &UserId, hash: &str) -> Result<bool, Error>;
     /// Replaces the password's hash and, in the same act, ends every session of the user but `keep`, as
-    /// [`Sessions::end_sessions_of`] does. Which ended; `None` when there is no such user.
+    /// [`Sessions::end_sessions_of`] does, and with them every access token and every mailed secret that opens anything.
+    /// Which sessions ended; `None` when there is no such user.
     async fn change_password(
         &self,
         id: &UserId,
@@ -54,12 +55,12 @@ pub trait Users: Send + Sync {
     ) -> Result<Option<Vec<TokenHash>>, Error>;
     /// Replaces the display name. `false` when there is no such user.
     async fn set_name(&self, id: &UserId, name: Option<&DisplayName>) -> Result<bool, Error>;
-    /// Disables a user at `now`: in one act, sets `disabled_at`, deletes the user's sessions and adds a
-    /// [`Subject::User`] revocation with `not_after = now` that lasts until `revoke_until`. `false` when there is no
-    /// such user; disabling twice is no error.
+    /// Disables a user at `now`: in one act, sets `disabled_at`, deletes the user's sessions, access tokens and mailed
+    /// secrets that open anything, and adds a [`Subject::User`] revocation with `not_after = now` that lasts until
+    /// `revoke_until`. `false` when there is no such user; disabling twice is no error.
     async fn disable_user(&self, id: &UserId, now: Timestamp, revoke_until: Timestamp)
     -> Result<bool, Error>;
-    /// Lets a disabled user sign in again; what was revoked stays revoked. `false` when there is no such user.
+    /// Lets a disabled user sign in again; what was ended stays ended. `false` when there is no such user.
     async fn enable_user(&self, id: &UserId) -> Result<bool, Error>;
     /// Deletes a user and everything that is theirs, for good: in one act, ends all sessions as
     /// [`Sessions::end_sessions_of`] does, adds a [`Subject::User`] revocation with `not_after = now`, and deletes the

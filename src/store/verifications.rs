@@ -101,8 +101,8 @@ pub trait Verifications: Send + Sync {
     /// Redeems a secret for [`Purpose::VerifyEmail`] of this user, if the user still has that address.
     async fn redeem_verify_email(&self, id: &TokenHash, user: &UserId, now: Timestamp)
     -> Result<bool, Error>;
-    /// Redeems a secret for [`Purpose::ResetPassword`]: replaces the password's hash, ends all sessions of the user and
-    /// forgets every other secret mailed to them. Nothing happens and the answer is `None` unless the user is enabled
+    /// Redeems a secret for [`Purpose::ResetPassword`]: replaces the password's hash, ends all sessions and access tokens
+    /// of the user and forgets every other secret mailed to them. Nothing happens and the answer is `None` unless the user is enabled
     /// and still has the address it was mailed to, which is proven by this; otherwise the user and the sessions that
     /// ended are told.
     async fn redeem_reset_password(
@@ -113,7 +113,8 @@ pub trait Verifications: Send + Sync {
         revoke_until: Timestamp,
     ) -> Result<Option<(User, Vec<TokenHash>)>, Error>;
     /// Redeems a secret for [`Purpose::ChangeEmail`] of this user: the address it was mailed to becomes the user's and
-    /// is proven; every session but `keep` ends, and every other secret mailed to the user is forgotten.
+    /// is proven; every session but `keep` and every access token ends, and every other secret mailed to the user is
+    /// forgotten.
     async fn redeem_change_email(
         &self,
         id: &TokenHash,

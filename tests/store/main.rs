@@ -6,6 +6,7 @@ mod accounts;
 mod attempts;
 mod audit;
 mod busy;
+mod endings;
 mod factors;
 mod people;
 mod roles;

@@ -3,7 +3,7 @@
 use rocket::async_trait;
 
 use super::PostgresStore;
-use super::revocations::{end_all, revoke};
+use super::revocations::{close_all, end_all, revoke};
 use crate::clock::Timestamp;
 use crate::model::{DisplayName, Email, NewUser, Subject, User, UserId};
 use crate::secret::TokenHash;
@@ -56,7 +56,7 @@ impl Users for PostgresStore {
             if changed.rows_affected() == 0 {
                 return Ok(None);
             }
-            let ended = end_all(&mut act, id, keep, revoke_until).await?;
+            let ended = close_all(&mut act, id, keep, revoke_until).await?;
             act.commit().await?;
             Ok(Some(ended))
         })
@@ -84,7 +84,7 @@ impl Users for PostgresStore {
             if disabled.rows_affected() == 0 {
                 return Ok(false);
             }
-            end_all(&mut act, id, None, revoke_until).await?;
+            close_all(&mut act, id, None, revoke_until).await?;
             revoke(&mut act, &Subject::User(id.clone()), now, revoke_until).await?;
             act.commit().await?;
             Ok(true)

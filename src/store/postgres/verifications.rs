@@ -4,7 +4,7 @@ use rocket::async_trait;
 use sqlx::{Postgres, Transaction};
 
 use super::PostgresStore;
-use super::revocations::end_all;
+use super::revocations::{close_all, end_all};
 use crate::clock::Timestamp;
 use crate::model::{Email, NewUser, Purpose, User, UserId, Verification};
 use crate::secret::TokenHash;
@@ -132,7 +132,7 @@ impl Verifications for PostgresStore {
             if reset.rows_affected() == 0 {
                 return Ok(None);
             }
-            let ended = end_all(&mut act, &user, None, revoke_until).await?;
+            let ended = close_all(&mut act, &user, None, revoke_until).await?;
             forget(&mut act, &user).await?;
             // Second factors stay, but those of somebody who never proved the address are not the owner's.
             if former.is_some_and(|former| former.email_verified_at.is_none()) {
@@ -178,7 +178,7 @@ impl Verifications for PostgresStore {
                 }
                 Err(error) => return Err(error.into()),
             }
-            let ended = end_all(&mut act, user, Some(keep), revoke_until).await?;
+            let ended = close_all(&mut act, user, Some(keep), revoke_until).await?;
             forget(&mut act, user).await?;
             act.commit().await?;
             Ok(EmailChange::Changed { old, new, ended })

@@ -35,6 +35,10 @@ pub(in crate::store) const DISARM: &[&str] = &[
     super::factors::REMOVE_RECOVERY_CODES,
     super::factors::REMOVE_PASSKEYS,
 ];
+/// What a proof of before opened besides sessions, or may open yet: it ends when the proofs change. Whatever else outlives a
+/// sign-in belongs here.
+pub(in crate::store) const CLOSE: &[&str] =
+    &[super::access_tokens::DELETE_ACCESS_TOKENS_OF, super::verifications::FORGET_OPENERS_OF];
 pub(in crate::store) const UNLINK_ACCOUNT: &str = "DELETE FROM accounts WHERE id = $1 AND user_id = $2 AND ($3 \
      OR EXISTS (SELECT 1 FROM users WHERE users.id = $2 AND users.password_hash IS NOT NULL) \
      OR EXISTS (SELECT 1 FROM passkeys WHERE passkeys.user_id = $2) \

@@ -19,6 +19,9 @@ pub(in crate::store) const TAKE_VERIFICATION: &str =
 pub(in crate::store) const TAKE_OWN_VERIFICATION: &str = "DELETE FROM verifications \
      WHERE id = $1 AND purpose = $2 AND expires_at > $3 AND user_id = $4 RETURNING email, user_id";
 pub(in crate::store) const FORGET_VERIFICATIONS_OF: &str = "DELETE FROM verifications WHERE user_id = $1";
+/// An address can still be confirmed: that opens nothing.
+pub(in crate::store) const FORGET_OPENERS_OF: &str =
+    "DELETE FROM verifications WHERE user_id = $1 AND purpose <> 'verify_email'";
 pub(in crate::store) const FORGET_SIGN_INS: &str =
     "DELETE FROM verifications WHERE email = $1 AND purpose = 'sign_in'";
 /// Also those that were asked for before the user was made.
@@ -45,6 +48,7 @@ pub(super) const ALL: &[&str] = &[
     TAKE_VERIFICATION,
     TAKE_OWN_VERIFICATION,
     FORGET_VERIFICATIONS_OF,
+    FORGET_OPENERS_OF,
     FORGET_SIGN_INS,
     FORGET_SIGN_INS_OF,
     DELETE_EXPIRED_VERIFICATIONS,

@@ -167,7 +167,7 @@ impl Accounts for SqliteStore {
 }
 
 /// Holds the user's row within an act. `false` when the user is gone or disabled.
-async fn hold(act: &mut Transaction<'static, Sqlite>, user: &UserId) -> Result<bool, Error> {
+pub(super) async fn hold(act: &mut Transaction<'static, Sqlite>, user: &UserId) -> Result<bool, Error> {
     let held = sqlx::query(sql::accounts::HOLD_USER).bind(user.as_str()).execute(&mut **act).await?;
     Ok(held.rows_affected() > 0)
 }

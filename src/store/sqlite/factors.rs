@@ -4,7 +4,8 @@ use rocket::async_trait;
 use sqlx::{Sqlite, Transaction};
 
 use super::SqliteStore;
-use super::revocations::end_all;
+use super::accounts::hold;
+use super::revocations::close_all;
 use crate::clock::Timestamp;
 use crate::model::{Factors, PasskeyRecord, TotpRecord, User, UserId};
 use crate::secret::TokenHash;
@@ -36,6 +37,7 @@ impl FactorStore for SqliteStore {
     ) -> Result<bool, Error> {
         self.bounded(async {
             let mut act = self.begin().await?;
+            hold(&mut act, user).await?;
             let enabled = sqlx::query(sql::factors::ENABLE_TOTP)
                 .bind(user.as_str())
                 .bind(totp.secret.as_str())
@@ -45,7 +47,7 @@ impl FactorStore for SqliteStore {
                 return Ok(false);
             }
             replace_codes(&mut act, user, recovery).await?;
-            end_all(&mut act, user, ends.keep, ends.until).await?;
+            close_all(&mut act, user, ends.keep, ends.until).await?;
             act.commit().await?;
             Ok(true)
         })
@@ -63,6 +65,7 @@ impl FactorStore for SqliteStore {
     async fn remove_totp(&self, user: &UserId, ends: Ends<'_>) -> Result<bool, Error> {
         self.bounded(async {
             let mut act = self.begin().await?;
+            hold(&mut act, user).await?;
             let removed =
                 sqlx::query(sql::factors::REMOVE_TOTP).bind(user.as_str()).execute(&mut *act).await?;
             if removed.rows_affected() == 0 {
@@ -100,6 +103,7 @@ impl FactorStore for SqliteStore {
     ) -> Result<PasskeyAdded, Error> {
         self.bounded(async {
             let mut act = self.begin().await?;
+            hold(&mut act, &passkey.user_id).await?;
             let added = sqlx::query(sql::factors::ADD_PASSKEY)
                 .bind(passkey.id.as_bytes().as_slice())
                 .bind(passkey.user_id.as_str())
@@ -111,7 +115,7 @@ impl FactorStore for SqliteStore {
                 return Ok(PasskeyAdded::Refused);
             }
             replace_codes(&mut act, &passkey.user_id, recovery).await?;
-            end_all(&mut act, &passkey.user_id, ends.keep, ends.until).await?;
+            close_all(&mut act, &passkey.user_id, ends.keep, ends.until).await?;
             act.commit().await?;
             Ok(PasskeyAdded::Added)
         })
@@ -136,6 +140,7 @@ impl FactorStore for SqliteStore {
     async fn remove_passkey(&self, user: &UserId, id: &TokenHash, ends: Ends<'_>) -> Result<bool, Error> {
         self.bounded(async {
             let mut act = self.begin().await?;
+            hold(&mut act, user).await?;
             let removed =
                 sqlx::query(sql::factors::REMOVE_PASSKEY).bind(id.as_bytes().as_slice()).bind(user.as_str());
             if removed.execute(&mut *act).await?.rows_affected() == 0 {
@@ -151,6 +156,7 @@ impl FactorStore for SqliteStore {
     async fn remove_factors(&self, user: &UserId, ends: Ends<'_>) -> Result<(), Error> {
         self.bounded(async {
             let mut act = self.begin().await?;
+            hold(&mut act, user).await?;
             for statement in [sql::factors::REMOVE_TOTP, sql::factors::REMOVE_PASSKEYS] {
                 sqlx::query(statement).bind(user.as_str()).execute(&mut *act).await?;
             }
@@ -196,6 +202,6 @@ async fn finish_removal(
 ) -> Result<(), Error> {
     let unneeded = sqlx::query(sql::factors::REMOVE_UNNEEDED_RECOVERY_CODES).bind(user.as_str());
     unneeded.execute(&mut **act).await?;
-    end_all(act, user, ends.keep, ends.until).await?;
+    close_all(act, user, ends.keep, ends.until).await?;
     Ok(())
 }

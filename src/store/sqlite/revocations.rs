@@ -77,3 +77,18 @@ pub(super) async fn end_all(
     }
     Ok(ended)
 }
+
+/// Ends everything that earlier proofs of a user opened but the session `keep`, within an act: sessions, personal access
+/// tokens, and mailed secrets that open anything. Which sessions ended.
+pub(super) async fn close_all(
+    act: &mut Transaction<'static, Sqlite>,
+    user: &UserId,
+    keep: Option<&TokenHash>,
+    revoke_until: Timestamp,
+) -> Result<Vec<TokenHash>, Error> {
+    let ended = end_all(act, user, keep, revoke_until).await?;
+    for statement in sql::accounts::CLOSE {
+        sqlx::query(*statement).bind(user.as_str()).execute(&mut **act).await?;
+    }
+    Ok(ended)
+}
