@@ -34,6 +34,8 @@ pub struct ProviderConfig {
     pub further_algorithms: Vec<String>,
     /// Whether the issuer differs from tenant to tenant.
     pub multi_tenant: bool,
+    /// What the site calls the permission to tell the address, if it has a name.
+    pub email_permission: &'static str,
     /// Which field of the profile means what.
     pub profile: ProfileRules,
     /// Whether people who are new make an account by signing in.

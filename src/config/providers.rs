@@ -51,6 +51,7 @@ impl Table<'_, '_> {
                 .map(|preset| preset.id_token_algorithms.iter().map(|name| (*name).to_owned()).collect())
                 .unwrap_or_default(),
             multi_tenant: preset.is_some_and(|preset| preset.multi_tenant),
+            email_permission: preset.map_or("", |preset| preset.email_permission),
             profile: self.profile(preset, endpoints.as_ref()),
             sign_up: self.switch("sign_up", true),
             link_by_email: self.switch("link_by_email", false),

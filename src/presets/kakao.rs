@@ -14,5 +14,6 @@ pub(super) const PRESET: Preset = Preset::oauth(
 .client_secret_post()
 .name("kakao_account.profile.nickname|properties.nickname")
 .email("kakao_account.email")
+.email_permission("account_email")
 .email_verified("kakao_account.is_email_valid&kakao_account.is_email_verified")
 .image("kakao_account.profile.profile_image_url|properties.profile_image");

@@ -1,6 +1,7 @@
 //! LINE: <https://developers.line.biz/en/docs/line-login/integrate-line-login/>.
 //!
-//! ID tokens of web sign-in are signed with the channel's secret (HS256). The address does not say whether it is proven.
+//! ID tokens of web sign-in are signed with the channel's secret (HS256). The address does not say whether it is proven,
+//! and is given only to a channel that has the email address permission.
 
 use super::Preset;
 
@@ -8,4 +9,5 @@ pub(super) const PRESET: Preset = Preset::oidc("line", "LINE", "https://access.l
     .scope("openid profile email")
     .client_secret_post()
     .id_token_algorithms(&["HS256"])
+    .email_permission("Email address permission")
     .email_verified("");

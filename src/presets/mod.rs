@@ -78,6 +78,8 @@ pub struct Preset {
     pub id_token_algorithms: &'static [&'static str],
     /// Whether the issuer holds `{tenantid}`, to be filled in from the ID token's `tid`.
     pub multi_tenant: bool,
+    /// What the site calls the permission to tell the address, when people or the operator may leave it out; else empty.
+    pub email_permission: &'static str,
     /// Which field means what.
     pub profile: PresetProfile,
 }
@@ -165,6 +167,7 @@ impl Preset {
             form_post: false,
             id_token_algorithms: &[],
             multi_tenant: false,
+            email_permission: "",
             profile: PresetProfile {
                 id: "id",
                 name: "name",
@@ -214,6 +217,13 @@ impl Preset {
     #[must_use]
     pub const fn multi_tenant(mut self) -> Self {
         self.multi_tenant = true;
+        self
+    }
+
+    /// The address is told only with a permission of this name: whoever comes without it is shown the name.
+    #[must_use]
+    pub const fn email_permission(mut self, name: &'static str) -> Self {
+        self.email_permission = name;
         self
     }
 

@@ -304,7 +304,7 @@ impl Provider {
             return Ok(());
         };
         let metadata = oidc.metadata().await?;
-        let wrong = |what: &str| Err(ProviderError::Answer(what.to_owned()));
+        let wrong = |what| Err(ProviderError::Issuer(what));
         match named {
             None if metadata.iss_parameter => wrong("the answer does not name its issuer"),
             Some(issuer) if !metadata.issuer.contains('{') && !same_text(issuer, &metadata.issuer) => {

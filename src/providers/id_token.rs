@@ -43,6 +43,12 @@ pub enum IdTokenError {
     /// Signed by a key that is not known: it may be newer than what is known.
     #[error("it is signed by a key that is not known")]
     UnknownKey,
+    /// Another issuer's (rule 2).
+    #[error("another issuer")]
+    Issuer,
+    /// Of another sign-in (rule 11): an old token, or somebody else's.
+    #[error("its nonce is not that of this sign-in")]
+    Nonce,
     /// Anything else; for logs.
     #[error("{0}")]
     Refused(&'static str),
@@ -74,7 +80,7 @@ pub fn verify(
     check_times(&claims, expected.now)?;
     let nonce = claims.get("nonce").and_then(Value::as_str).unwrap_or_default();
     if nonce.is_empty() || !same_text(nonce, expected.nonce) {
-        return Err(Refused("its nonce is not that of this sign-in"));
+        return Err(IdTokenError::Nonce);
     }
     check_access_token(&claims, algorithm, expected.access_token)?;
     Ok(claims)
@@ -152,7 +158,7 @@ fn check_parties(claims: &Map<String, Value>, expected: &Expected<'_>) -> Result
         (false, _) => expected.issuer.to_owned(),
     };
     if text("iss") != Some(issuer.as_str()) {
-        return Err(Refused("another issuer"));
+        return Err(IdTokenError::Issuer);
     }
     if !text("sub").is_some_and(is_subject) {
         return Err(Refused("it names no subject"));

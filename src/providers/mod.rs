@@ -13,10 +13,12 @@
 //! | what the browser keeps meanwhile | `transaction.rs` |
 //! | what a site's answer means | `profile.rs`, by the rules of [`crate::presets`] |
 //! | the one client that asks | `http.rs` |
+//! | why nobody was vouched for, with a stable code each | `errors.rs` |
 
 mod credentials;
 mod discovery;
 mod door;
+mod errors;
 mod federation;
 pub mod hasher;
 mod http;
@@ -40,6 +42,7 @@ use crate::model::{AuthMethod, User};
 pub use credentials::{Credentials, CredentialsError};
 pub use discovery::REFRESH_EVERY;
 pub use door::Turn;
+pub use errors::{ProviderError, StateError};
 pub(crate) use federation::Returned;
 pub use federation::{Federation, Provider};
 pub use hasher::Hasher;
@@ -58,32 +61,6 @@ pub struct Identity {
     pub provider: String,
     /// What the other site says of them.
     pub profile: Option<Box<Profile>>,
-}
-
-/// Why another site did not vouch for anybody. The texts are for the log.
-#[derive(Debug, thiserror::Error)]
-pub enum ProviderError {
-    /// It cannot be reached, or not in time.
-    #[error("the other site cannot be reached: {0}")]
-    Unreachable(String),
-    /// Its answer breaks a rule.
-    #[error("the other site's answer cannot be used: {0}")]
-    Answer(String),
-    /// Its ID token was refused.
-    #[error("the ID token was refused: {0}")]
-    IdToken(#[from] id_token::IdTokenError),
-    /// It says no.
-    #[error("the other site says no: {0}")]
-    Refused(String),
-    /// It does not say who somebody is.
-    #[error("the profile cannot be used: {0}")]
-    Profile(String),
-    /// The sign-in was not begun in this browser, is over, or came back before.
-    #[error("the sign-in cannot be gone on with: {0}")]
-    State(&'static str),
-    /// A fault of our own.
-    #[error("{0}")]
-    Internal(String),
 }
 
 /// A provider as `GET providers` shows it.

@@ -105,7 +105,7 @@ impl TokenEndpoint<'_> {
         if let Some(code) = answer.get("error") {
             let code: String =
                 code.as_str().unwrap_or("?").chars().filter(char::is_ascii_graphic).take(60).collect();
-            return Err(ProviderError::Refused(format!("the token endpoint says {code}")));
+            return Err(ProviderError::CodeRefused(code));
         }
         if status != 200 {
             return Err(ProviderError::Answer(format!("status {status} from the token endpoint")));

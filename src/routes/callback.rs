@@ -52,6 +52,7 @@ async fn method_not_allowed(request: &Request<'_>) -> Answer {
         error: "default",
         retry_after: None,
         location: None,
+        provider: None,
     };
     failure.answer(request).await.with("Allow", "POST")
 }

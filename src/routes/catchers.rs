@@ -45,6 +45,7 @@ async fn forbidden(request: &Request<'_>) -> Answer {
         error: "AccessDenied",
         retry_after: None,
         location: None,
+        provider: None,
     };
     failure.answer(request).await
 }
@@ -69,7 +70,7 @@ async fn any(status: Status, request: &Request<'_>) -> Answer {
         _ => "error",
     };
     let error = if status == Status::NotFound { "NotFound" } else { "default" };
-    Failure { status, code, error, retry_after: None, location: None }.answer(request).await
+    Failure { status, code, error, retry_after: None, location: None, provider: None }.answer(request).await
 }
 
 /// The catcher of [`any`] failure.

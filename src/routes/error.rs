@@ -7,11 +7,14 @@ use serde_json::json;
 use super::answer::Answer;
 use super::callback_url::CallbackUrl;
 use super::email::mailed_code_cookie;
+use super::failure::ADDRESS_MISSING;
 use super::page::{error_context, page};
 use super::session::Sender;
 use crate::guards::Auth;
 use crate::pages::{PageContext, Pages};
+use crate::providers::Provider;
 use crate::session::encode_component;
+use crate::signin::SignIn;
 
 /// Codes that are shown on the sign-in page, where the person can try again (protocol section 11).
 const SIGN_IN_CODES: [&str; 10] = [
@@ -36,14 +39,41 @@ const PAGES: [(&str, Status); 5] = [
     ("Unavailable", Status::ServiceUnavailable),
 ];
 
-#[get("/error?<error>")]
+#[get("/error?<error>&<reason>&<provider>")]
 pub(super) fn error(
     auth: &State<Auth>,
     pages: &State<Pages>,
     context: PageContext,
     error: Option<&str>,
+    reason: Option<&str>,
+    provider: Option<&str>,
 ) -> Answer {
-    show(auth, pages, &context, error.unwrap_or_default())
+    let code = error.unwrap_or_default();
+    let missing = code == "OAuthCreateAccount" && reason == Some(ADDRESS_MISSING);
+    let federation = auth.sign_in.as_ref().and_then(SignIn::federation).filter(|_| missing);
+    match federation.zip(provider).and_then(|(all, id)| all.find(id)) {
+        Some(provider) => address_missing(auth, pages, &context, provider),
+        None => show(auth, pages, &context, code),
+    }
+}
+
+/// What NextAuth calls `OAuthCreateAccount`, with what the person can do about it: only we know that it is the address.
+fn address_missing(auth: &Auth, pages: &Pages, context: &PageContext, provider: &Provider) -> Answer {
+    let provider = provider.config();
+    if let Some(own) = &auth.config.pages.error {
+        let mark = if own.contains('?') { '&' } else { '?' };
+        let id = encode_component(&provider.id);
+        return Answer::redirect(format!(
+            "{}{own}{mark}error=OAuthCreateAccount&reason={ADDRESS_MISSING}&provider={id}",
+            auth.config.url.origin
+        ));
+    }
+    let own = json!({
+        "provider": provider.name,
+        "permission": provider.email_permission,
+        "sign_in_url": auth.config.url.base("signin"),
+    });
+    page(pages, Status::Forbidden, "address_missing", context, own)
 }
 
 /// v3 and v4 also take the code as a path segment.

@@ -18,6 +18,8 @@ use crate::store;
 
 /// How long to wait before asking again when the store does not answer, seconds.
 pub(crate) const RETRY_AFTER: i64 = 5;
+/// The other site tells no address.
+pub(super) const ADDRESS_MISSING: &str = "address_missing";
 
 /// A failure, ready to be answered.
 #[derive(Debug)]
@@ -32,11 +34,13 @@ pub(crate) struct Failure {
     pub(crate) retry_after: Option<i64>,
     /// A page of the host's that explains.
     pub(crate) location: Option<String>,
+    /// The other site it was at, when the text depends on it.
+    pub(crate) provider: Option<String>,
 }
 
 impl Failure {
     const fn new(status: Status, code: &'static str, error: &'static str) -> Self {
-        Self { status, code, error, retry_after: None, location: None }
+        Self { status, code, error, retry_after: None, location: None, provider: None }
     }
 
     fn later(self, seconds: i64) -> Self {
@@ -82,7 +86,12 @@ impl Failure {
             (None, "CredentialsSignin") => {
                 format!("{}?error=CredentialsSignin&provider=credentials", site.base("error"))
             }
-            (None, error) => format!("{}?error={}", site.base("error"), encode_component(error)),
+            (None, error) => {
+                let url = format!("{}?error={}", site.base("error"), encode_component(error));
+                self.provider.iter().fold(url, |url, provider| {
+                    format!("{url}&reason={}&provider={}", self.code, encode_component(provider))
+                })
+            }
         }
     }
 
@@ -140,7 +149,11 @@ impl From<SignInError> for Failure {
             SignInError::NotLinked | SignInError::Overtaken => {
                 Self::new(Status::Forbidden, "account_not_linked", "OAuthAccountNotLinked")
             }
-            SignInError::NoAddress => Self::new(Status::Forbidden, "address_missing", "OAuthCreateAccount"),
+            SignInError::NoAddress(provider) => {
+                tracing::warn!(provider, "the other site tells no address: it wants a permission for that");
+                let failure = Self::new(Status::Forbidden, ADDRESS_MISSING, "OAuthCreateAccount");
+                Self { provider: Some(provider), ..failure }
+            }
             SignInError::Provider(error) => {
                 tracing::warn!(%error, "a sign-in at another site failed");
                 Self::new(Status::Unauthorized, "provider_failed", "OAuthCallback")

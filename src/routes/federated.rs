@@ -19,7 +19,8 @@ use super::welcome::{replaced_session, welcome};
 use crate::guards::{Auth, Outbox, client_of, cookie_header, jar_cookie};
 use crate::pages::{PageContext, Pages};
 use crate::providers::{
-    Federation, Provider, ProviderError, Returned, TRANSACTION_AGE, Transaction, cookie_id,
+    Federation, Profile, Provider, ProviderError, ProviderTokens, Returned, StateError, TRANSACTION_AGE,
+    Transaction, cookie_id,
 };
 use crate::session::{CookieHeader, Found, SessionData};
 use crate::signin::{Arrival, Arrived, SignIn, SignInError};
@@ -125,7 +126,12 @@ pub(super) async fn come_back_by_post(
     let body = body.ok().filter(|body| is_form && body.is_complete()).map(rocket::data::Capped::into_inner);
     let site = &auth.config.url;
     let Some(fields) = body.as_deref().and_then(fields) else {
-        return unusable("the posted answer is malformed").answer_action(sender.0, site, false).await;
+        let error = SignInError::from(ProviderError::State(StateError::Malformed));
+        if let Some(sign_in) = &auth.sign_in {
+            let client = client_of(sender.0, &auth.config.trusted_proxies);
+            sign_in.tell_refused(&error, &provider.config().id, None, &client).await;
+        }
+        return Failure::from(error).answer_action(sender.0, site, false).await;
     };
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in &fields {
@@ -143,26 +149,14 @@ async fn arrive(
     provider: &Provider,
     query: &str,
 ) -> Result<(Arrived, String), Failure> {
-    let fields = fields(query).ok_or_else(|| unusable("the answer is malformed"))?;
-    let field = |name: &str| fields.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str());
-    let transaction = take(request, auth, provider, field("state").unwrap_or_default())?;
-    let session = replaced_session(request).await?;
-    let linking = bound_user(&transaction, session.as_deref())?;
     let sign_in = auth.sign_in.as_ref().ok_or_else(Failure::internal)?;
-    let first = sign_in.spend(&transaction).await?;
-    Outbox::of(request).put([auth.cookies.delete_transaction(&cookie_id(&transaction.state))]);
-    if !first {
-        return Err(unusable("it came back before"));
-    }
-    let returned =
-        Returned { code: field("code"), iss: field("iss"), error: field("error"), user: field("user") };
-    let brought = federation(auth)?.finish(provider, &transaction, &returned).await;
     let client = client_of(request, &auth.config.trusted_proxies);
-    let (profile, tokens) = match brought {
-        Ok(brought) => brought,
+    let session = replaced_session(request).await?;
+    let received = receive(request, auth, sign_in, provider, session.as_deref(), query).await;
+    let Received { transaction, linking, profile, tokens } = match received {
+        Ok(received) => received,
         Err(error) => {
-            let error = SignInError::from(error);
-            sign_in.tell_refused(&error, None, &client).await;
+            sign_in.tell_refused(&error, &provider.config().id, None, &client).await;
             return Err(error.into());
         }
     };
@@ -181,15 +175,49 @@ async fn arrive(
     Ok((arrived, url))
 }
 
+/// An answer that is this browser's, came in time and for the first time, and that the other site stands by.
+struct Received {
+    transaction: Transaction,
+    linking: bool,
+    profile: Profile,
+    tokens: ProviderTokens,
+}
+
+async fn receive(
+    request: &Request<'_>,
+    auth: &Auth,
+    sign_in: &SignIn,
+    provider: &Provider,
+    session: Option<&SessionData>,
+    query: &str,
+) -> Result<Received, SignInError> {
+    let federation = sign_in.federation().ok_or_else(|| SignInError::Internal("no other sites".to_owned()))?;
+    let fields = fields(query).ok_or(ProviderError::State(StateError::Malformed))?;
+    let field = |name: &str| fields.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str());
+    let state = field("state").unwrap_or_default();
+    let transaction = take(request, auth, federation, provider, state).map_err(ProviderError::from)?;
+    let linking = bound_user(&transaction, session).map_err(ProviderError::from)?;
+    let first = sign_in.spend(&transaction).await?;
+    Outbox::of(request).put([auth.cookies.delete_transaction(&cookie_id(&transaction.state))]);
+    if !first {
+        return Err(ProviderError::State(StateError::Replayed).into());
+    }
+    let returned =
+        Returned { code: field("code"), iss: field("iss"), error: field("error"), user: field("user") };
+    let (profile, tokens) = federation.finish(provider, &transaction, &returned).await?;
+    Ok(Received { transaction, linking, profile, tokens })
+}
+
 /// The transaction this browser began with this provider under this state.
 fn take(
     request: &Request<'_>,
     auth: &Auth,
+    federation: &Federation,
     provider: &Provider,
     state: &str,
-) -> Result<Transaction, Failure> {
+) -> Result<Transaction, StateError> {
     if state.is_empty() {
-        return Err(unusable("there is no state"));
+        return Err(StateError::Missing);
     }
     let name = format!("{}{}", auth.cookies.transaction_prefix(), cookie_id(state));
     let found = match cookie_header(request) {
@@ -197,19 +225,18 @@ fn take(
         None => jar_cookie(request, &name),
     };
     let Found::Value(sealed) = found else {
-        return Err(unusable("it was not begun in this browser"));
+        return Err(StateError::Unknown);
     };
-    let opened = federation(auth)?.open(provider, state, &sealed);
-    opened.ok_or_else(|| unusable("it is another provider's, or over"))
+    federation.open(provider, state, &sealed).ok_or(StateError::Mismatch)
 }
 
 /// Whether the account there is to be linked: somebody was signed in when it began, and the same person is now. Somebody
 /// else now is an attempt at linking an account to the wrong person (protocol section 10.4).
-fn bound_user(transaction: &Transaction, session: Option<&SessionData>) -> Result<bool, Failure> {
+fn bound_user(transaction: &Transaction, session: Option<&SessionData>) -> Result<bool, StateError> {
     match (&transaction.user, session) {
         (None, _) => Ok(false),
         (Some(user), Some(session)) if session.user_id == *user => Ok(true),
-        (Some(_), _) => Err(unusable("somebody else is signed in now")),
+        (Some(_), _) => Err(StateError::SomebodyElse),
     }
 }
 
@@ -230,8 +257,4 @@ fn fields(text: &str) -> Option<Vec<(String, String)>> {
 
 fn federation(auth: &Auth) -> Result<&Federation, Failure> {
     auth.sign_in.as_ref().and_then(SignIn::federation).ok_or_else(Failure::internal)
-}
-
-fn unusable(why: &'static str) -> Failure {
-    SignInError::from(ProviderError::State(why)).into()
 }

@@ -65,6 +65,7 @@ fn closed() -> Failure {
         error: "default",
         retry_after: None,
         location: None,
+        provider: None,
     }
 }
 

@@ -40,9 +40,9 @@ pub enum SignInError {
     /// The account at the other site, or its address, is somebody else's here.
     #[error("the account at the other site belongs to somebody else here")]
     NotLinked,
-    /// The other site tells no address, and without one there is no account.
-    #[error("the other site tells no address")]
-    NoAddress,
+    /// The other site, which is named, tells no address, and without one there is no account.
+    #[error("{0} tells no address")]
+    NoAddress(String),
     /// Another request was faster: decide again.
     #[error("what was decided on has changed")]
     Overtaken,

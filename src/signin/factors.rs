@@ -229,7 +229,7 @@ impl SignIn {
         let code = if matches!(error, FactorError::Limited(_)) { "RateLimited" } else { "SecondFactor" };
         let address = entry.client.address;
         let method = AuthMethod::Unknown;
-        self.tell(&Event::SignInFailed { email: Some(&user.email), code, address, method }).await;
+        self.tell(&Event::SignInFailed { email: Some(&user.email), code, address, method, federated: None }).await;
         error
     }
 
@@ -315,7 +315,7 @@ impl SignIn {
             Err(FactorError::Wrong) => {
                 let address = entry.client.address;
                 let method = AuthMethod::Passkey;
-                self.tell(&Event::SignInFailed { email: None, code: "Passkey", address, method }).await;
+                self.tell(&Event::SignInFailed { email: None, code: "Passkey", address, method, federated: None }).await;
                 return Err(FactorError::Wrong);
             }
             Err(error) => {

@@ -2,7 +2,7 @@
 
 use super::enter::{Entered, Entry};
 use super::errors::SignInError;
-use super::hooks::{Event, SignInAttempt};
+use super::hooks::{Event, FederatedFailure, SignInAttempt};
 use super::linking::{Case, Here, Known, Policy, Refusal, Ruling, decide};
 use super::service::{Client, SignIn, failure_code};
 use crate::clock::Timestamp;
@@ -69,17 +69,30 @@ impl SignIn {
     pub(crate) async fn by_provider(&self, arrival: &Arrival<'_>) -> Result<Arrived, SignInError> {
         let outcome = self.arrive_in_time(arrival).await;
         if let Err(error) = &outcome {
-            self.tell_refused(error, arrival.profile.email.as_ref(), &arrival.client).await;
+            let provider = arrival.provider.config().id.as_str();
+            self.tell_refused(error, provider, arrival.profile.email.as_ref(), &arrival.client).await;
         }
         outcome
     }
 
     /// Records that nobody came in from another site.
-    pub(crate) async fn tell_refused(&self, error: &SignInError, email: Option<&Email>, client: &Client) {
-        if let Some(code) = failure_code(error) {
-            let (address, method) = (client.address, AuthMethod::Federated);
-            self.tell(&Event::SignInFailed { email, code, address, method }).await;
-        }
+    pub(crate) async fn tell_refused(
+        &self,
+        error: &SignInError,
+        provider: &str,
+        email: Option<&Email>,
+        client: &Client,
+    ) {
+        let Some(code) = failure_code(error) else {
+            return;
+        };
+        let (reason, said) = match error {
+            SignInError::Provider(error) => (Some(error.code()), error.said()),
+            _ => (None, None),
+        };
+        let federated = Some(FederatedFailure { provider, reason, said });
+        let (address, method) = (client.address, AuthMethod::Federated);
+        self.tell(&Event::SignInFailed { email, code, address, method, federated }).await;
     }
 
     async fn arrive_in_time(&self, arrival: &Arrival<'_>) -> Result<Arrived, SignInError> {
@@ -120,7 +133,9 @@ impl SignIn {
             (Ruling::Refuse(Refusal::SomebodyElses | Refusal::AddressTaken), _) => {
                 Err(SignInError::NotLinked)
             }
-            (Ruling::Refuse(Refusal::NoAddress), _) => Err(SignInError::NoAddress),
+            (Ruling::Refuse(Refusal::NoAddress), _) => {
+                Err(SignInError::NoAddress(arrival.provider.config().id.clone()))
+            }
             (Ruling::Refuse(Refusal::SignUpClosed), _) => Err(SignInError::Denied(None)),
             _ => Err(SignInError::Internal("a ruling without its facts".to_owned())),
         }
@@ -326,7 +341,7 @@ fn newcomer(arrival: &Arrival<'_>, proven: bool) -> Result<User, SignInError> {
     let profile = &arrival.profile;
     Ok(User {
         id: UserId::generate().map_err(|error| SignInError::Internal(error.to_string()))?,
-        email: profile.email.clone().ok_or(SignInError::NoAddress)?,
+        email: profile.email.clone().ok_or_else(|| SignInError::NoAddress(arrival.provider.config().id.clone()))?,
         name: profile.name.clone(),
         image: profile.image.clone(),
         email_verified_at: proven.then_some(arrival.now),

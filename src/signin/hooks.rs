@@ -152,7 +152,22 @@ pub enum Event<'a> {
         address: Option<IpAddr>,
         /// How the person tried.
         method: AuthMethod,
+        /// What is known besides, when it was by another site.
+        federated: Option<FederatedFailure<'a>>,
     },
+}
+
+/// What is known of a sign-in at another site that failed. Nothing of it is the browser's or the site's own word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FederatedFailure<'a> {
+    /// Which site.
+    pub provider: &'a str,
+    /// What was wrong with the answer, as a stable code: `state_replayed`, `issuer_mismatch`, `nonce_mismatch`,
+    /// `code_refused`, …; none when it was right, and the decision was made here.
+    pub reason: Option<&'static str>,
+    /// The site's own error code, when it is a registered one.
+    pub said: Option<&'static str>,
 }
 
 /// The application's part in signing in. See the [module](self).

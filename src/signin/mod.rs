@@ -37,7 +37,7 @@ pub use errors::{FieldError, SignInError, SignUpError};
 pub use factor_settings::TotpSetup;
 pub use factors::{CHALLENGE_AGE, FactorError, PENDING_AGE, SecondFactors, SecondProof};
 pub(crate) use federated::{Arrival, Arrived};
-pub use hooks::{Decision, Event, HookError, Hooks, NoHooks, SignInAttempt, Trigger};
+pub use hooks::{Decision, Event, FederatedFailure, HookError, Hooks, NoHooks, SignInAttempt, Trigger};
 pub use limits::{LimitHit, Limits};
 pub use mailing::MAILED_LIFE;
 pub(crate) use mailing::Mailing;

@@ -119,7 +119,7 @@ impl SignIn {
             && let Some(code) = failure_code(error)
         {
             let method = AuthMethod::Pwd;
-            self.tell(&Event::SignInFailed { email: email.as_ref(), code, address, method }).await;
+            self.tell(&Event::SignInFailed { email: email.as_ref(), code, address, method, federated: None }).await;
         }
         outcome
     }
@@ -226,7 +226,7 @@ pub(super) fn failure_code(error: &SignInError) -> Option<&'static str> {
         SignInError::Denied(_) => Some("AccessDenied"),
         SignInError::Limited(_) => Some("RateLimited"),
         SignInError::NotLinked => Some("OAuthAccountNotLinked"),
-        SignInError::NoAddress => Some("OAuthCreateAccount"),
+        SignInError::NoAddress(_) => Some("OAuthCreateAccount"),
         SignInError::Provider(_) => Some("OAuthCallback"),
         _ => None,
     }

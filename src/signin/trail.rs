@@ -1,6 +1,6 @@
 //! What the audit log is told of signing in.
 
-use super::hooks::Event;
+use super::hooks::{Event, FederatedFailure};
 use super::service::SignIn;
 use crate::audit::{AuditEvent, AuditLog, Detail, Entry};
 use crate::metrics;
@@ -36,18 +36,21 @@ fn entry_of(event: &Event<'_>) -> Option<Entry> {
         Event::SignedOut { session } => {
             Entry::new(AuditEvent::SignedOut).user(&session.user_id).session(&session.id)
         }
-        Event::SignInFailed { email, code: "RateLimited", address, method } => {
+        Event::SignInFailed { email, code: "RateLimited", address, method, .. } => {
             Entry::new(AuditEvent::LimitHit)
                 .email(*email)
                 .address(*address)
                 .detail("limit", "sign_in")
                 .detail("method", method.as_str())
         }
-        Event::SignInFailed { email, code, address, method } => Entry::new(AuditEvent::SignInFailed)
-            .email(*email)
-            .address(*address)
-            .detail("code", *code)
-            .detail("method", method.as_str()),
+        Event::SignInFailed { email, code, address, method, federated } => {
+            let entry = Entry::new(AuditEvent::SignInFailed)
+                .email(*email)
+                .address(*address)
+                .detail("code", *code)
+                .detail("method", method.as_str());
+            federated.iter().fold(entry, with_federated)
+        }
         Event::AccountLinked { user, provider, address } => Entry::new(AuditEvent::AccountLinked)
             .user(user)
             .address(*address)
@@ -58,6 +61,15 @@ fn entry_of(event: &Event<'_>) -> Option<Entry> {
             .detail("provider", Detail::words(provider)),
         Event::AccountUnlinked { user } => Entry::new(AuditEvent::AccountUnlinked).user(user),
         Event::SessionRenewed { .. } => return None,
+    })
+}
+
+fn with_federated(entry: Entry, failure: &FederatedFailure<'_>) -> Entry {
+    let entry = entry.detail("provider", Detail::words(failure.provider));
+    let told = [("reason", failure.reason), ("said", failure.said)];
+    told.into_iter().fold(entry, |entry, (name, code)| match code {
+        Some(code) => entry.detail(name, code),
+        None => entry,
     })
 }
 

@@ -178,7 +178,8 @@ async fn an_unproven_address_gains_nothing() {
     assert!(app.user("new@example.com").await.unwrap().email_verified_at.is_none());
     // Without any there is none.
     let answer = sign_in(&mut app.browser(), &idp, &json!({ "sub": "x" })).await;
-    assert!(answer.location().ends_with("error=OAuthCreateAccount"), "{}", answer.location());
+    let page = "error?error=OAuthCreateAccount&reason=address_missing&provider=acme";
+    assert!(answer.location().ends_with(page), "{}", answer.location());
 }
 
 // ASVS: 6.8.1

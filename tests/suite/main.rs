@@ -20,6 +20,7 @@ mod factors;
 mod faults;
 mod guard_check;
 mod guards;
+mod hostile;
 mod hooks;
 mod idp;
 mod linking;

@@ -141,6 +141,14 @@ fn imitated() -> Vec<Imitated> {
 }
 
 async fn start(site: &Imitated, idp: &Idp) -> App {
+    setup(site, idp).start().await
+}
+
+async fn restart_with(site: &Imitated, idp: &Idp, app: App, toml: &str) -> App {
+    app.restart(setup(site, idp).toml(toml)).await
+}
+
+fn setup(site: &Imitated, idp: &Idp) -> Setup {
     for (path, answer) in &site.answers {
         let answer = answer.clone();
         idp.answer(path, move |_| Reply::json(&answer));
@@ -160,7 +168,7 @@ async fn start(site: &Imitated, idp: &Idp) -> App {
         site.id,
         site.toml.replace("URL", url)
     );
-    Setup::new("jwt").toml(&toml).start().await
+    Setup::new("jwt").toml(&toml)
 }
 
 /// What the ID token's issuer does differently from the local provider's own way.
@@ -211,6 +219,56 @@ async fn each_preset_signs_in_by_its_sites_answers() {
         let header = secret.headers.contains_key("authorization");
         assert!(posts != header, "{}: the secret goes one way", site.id);
     }
+}
+
+/// Sites that tell the address only with a permission: whoever comes without it is told which, and what to do.
+#[rocket::async_test]
+async fn without_the_permission_for_the_address_nobody_is_made_and_the_page_says_why() {
+    let mut tried = Vec::new();
+    for mut site in imitated() {
+        let preset = PRESETS.iter().find(|preset| preset.id == site.id).unwrap();
+        if preset.email_permission.is_empty() {
+            continue;
+        }
+        tried.push(site.id);
+        let without = |value: &mut Value| {
+            value.as_object_mut().map(|object| object.remove("email"));
+            if let Some(account) = value["kakao_account"].as_object_mut() {
+                account.retain(|name, _| name == "profile");
+                account.insert("email_needs_agreement".to_owned(), true.into());
+            }
+        };
+        without(&mut site.claims);
+        site.answers.iter_mut().for_each(|(_, answer)| without(answer));
+        let idp = Idp::start().await;
+        let app = start(&site, &idp).await;
+        let mut browser = app.browser();
+        let claims = if site.claims.is_null() { json!({}) } else { site.claims.clone() };
+        let back = idp.authorize(&begin(&mut browser, site.id, "/").await, &claims);
+        let answer = browser.get(&back).await;
+        let id = site.id;
+        let page = format!("/api/auth/error?error=OAuthCreateAccount&reason=address_missing&provider={id}");
+        assert_eq!((answer.status, answer.location()), (302, &*format!("http://localhost:8000{page}")));
+        assert!(answer.set_cookie("next-auth.session-token").is_none(), "{id}");
+        assert_eq!(browser.get("/me").await.status, 401, "{id}");
+        for (language, expected) in [("en", "did not tell us your e-mail address"), ("ko", "이메일 주소가 필요합니다")] {
+            let mut reader = app.browser().with_header("Accept-Language", language);
+            let shown = reader.visit(&page).await;
+            assert_eq!(shown.status, 403, "{id}");
+            for text in [expected, preset.name, preset.email_permission] {
+                assert!(shown.body.contains(text), "{id} {language}: {text} is missing in {}", shown.body);
+            }
+        }
+        // The address of the page is no place for words of somebody else's.
+        let other = "/api/auth/error?error=OAuthCreateAccount&reason=address_missing&provider=%3Cb%3E";
+        assert!(browser.visit(other).await.location().ends_with("/signin?error=OAuthCreateAccount"), "{id}");
+        let own = format!("http://localhost:8000/oops?error=OAuthCreateAccount&reason=address_missing&provider={id}");
+        drop(browser);
+        let toml = "[default.auth.pages]\nerror = \"/oops\"\n";
+        let app = restart_with(&site, &idp, app, toml).await;
+        assert_eq!(app.browser().visit(&page).await.location(), own);
+    }
+    assert_eq!(tried, ["line", "kakao"]);
 }
 
 /// As Apple's page posts it: from another site, without our cookies, with the name beside it.
