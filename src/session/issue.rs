@@ -144,6 +144,15 @@ impl Sessions {
     /// # Errors
     /// [`IssueError`]; nothing was begun then, and the old session goes on.
     pub async fn issue(&self, grant: Grant<'_>) -> Result<Issued, IssueError> {
+        self.issue_as_of(grant, self.clock.now()).await
+    }
+
+    /// As [`Sessions::issue`], for somebody who proved at `authenticated_at` who they are.
+    pub(crate) async fn issue_as_of(
+        &self,
+        grant: Grant<'_>,
+        authenticated_at: Timestamp,
+    ) -> Result<Issued, IssueError> {
         let stored = self.store()?;
         let now = self.clock.now();
         let plain = PlainToken::generate()?;
@@ -152,8 +161,8 @@ impl Sessions {
             user_id: grant.user.id.clone(),
             strategy: self.ages.strategy,
             method: grant.method,
-            authenticated_at: now,
-            expires_at: end_of_life(&self.ages, now, now),
+            authenticated_at,
+            expires_at: end_of_life(&self.ages, now, authenticated_at),
             renewed_at: now,
             user_agent: grant.device.user_agent,
             address: grant.device.address,
@@ -165,7 +174,7 @@ impl Sessions {
             Strategy::Jwt => {
                 let mut claims = claims_of(&record, grant.user)?;
                 claims.set(SESSION_ID, plain.expose());
-                self.jwt.mint(&claims, now, now)?.0
+                self.jwt.mint(&claims, now, authenticated_at)?.0
             }
         };
         let expires_at = record.expires_at;

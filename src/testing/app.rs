@@ -11,15 +11,12 @@ use serde::Serialize;
 
 use super::browser::Browser;
 use super::folder::Folder;
+use super::provider::OpenIdProvider;
 use crate::clock::{Clock as _, ManualClock, Timestamp};
 use crate::fairing::Replaced;
 use crate::guards::Auth;
 use crate::mail::CapturedMails;
-use crate::model::{AuthMethod, DisplayName, Email, NewUser, User, UserId};
-use crate::providers::Identity;
-use crate::session::CookieHeader;
-use crate::signin::{self, Entered, Entry};
-use crate::store::{self, Created, Database, OpenOptions, Store};
+use crate::store::{self, Database, OpenOptions, Store};
 
 /// When every test begins.
 pub const START: Timestamp = Timestamp(1_800_000_000);
@@ -87,6 +84,16 @@ impl Setup {
     pub fn clock(mut self, clock: ManualClock) -> Self {
         self.clock = clock;
         self
+    }
+
+    /// With a local provider to sign in with, under this name. It tells the time by the clock that the application has so
+    /// far, so a clock of the test's own comes first.
+    pub fn provider(self, name: &str, provider: &OpenIdProvider) -> Self {
+        provider.follow(&self.clock);
+        let key = |key: &str| format!("providers.{name}.{key}");
+        self.set(&key("issuer"), provider.url())
+            .set(&key("client_id"), OpenIdProvider::CLIENT_ID)
+            .set(&key("client_secret"), OpenIdProvider::CLIENT_SECRET)
     }
 
     /// With this store instead of SQLite in a folder of its own.
@@ -193,6 +200,12 @@ impl TestApp {
         &self.mails
     }
 
+    /// The clock by which the application tells the time.
+    #[must_use]
+    pub fn clock(&self) -> &ManualClock {
+        &self.clock
+    }
+
     /// The time, as the application sees it.
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -209,83 +222,10 @@ impl TestApp {
     pub fn browser(&self) -> Browser<'_> {
         Browser::new(&self.client)
     }
-
-    /// The user of an address, if there is one.
-    ///
-    /// # Panics
-    /// When the text is no address, and when the store does not answer.
-    pub async fn user(&self, email: &str) -> Option<User> {
-        let found = self.store.find_user_by_email(&parse(email)).await;
-        found.unwrap_or_else(|error| panic!("{error}")).map(|found| found.user)
-    }
-
-    /// The user of an address, made now if there is none: without a password, and with this name.
-    ///
-    /// # Panics
-    /// When the text is no address or the name no name, and when the store does not answer.
-    pub async fn add_user(&self, email: &str, name: Option<&str>) -> User {
-        let name =
-            name.map(|name| DisplayName::parse(name).unwrap_or_else(|error| panic!("{name:?}: {error}")));
-        ensure(&*self.store, parse(email), name, self.now()).await
-    }
-
-    /// Signs in as anyone, who gets an account if they have none: a browser with a session, begun as after every other
-    /// way of signing in (the host's hooks are asked), without a password and without its hash; of somebody who has a second
-    /// factor, as by passkey.
-    ///
-    /// # Panics
-    /// When the text is no address, when the application has no sign-in, and when a hook denies or fails.
-    pub async fn sign_in(&self, email: &str) -> Browser<'_> {
-        let user = self.add_user(email, None).await;
-        let auth = auth(&self.client);
-        let issued = match enter(auth, &user, AuthMethod::Pwd).await {
-            Entered::Session(issued) => issued,
-            // A passkey is both factors.
-            Entered::SecondFactor(_) => match enter(auth, &user, AuthMethod::Passkey).await {
-                Entered::Session(issued) => issued,
-                Entered::SecondFactor(_) => panic!("{email} is asked for more than a passkey"),
-            },
-        };
-        let cookies = auth.cookies.session(&issued.value, issued.expires_at, &CookieHeader::parse([]));
-        let mut browser = self.browser();
-        browser.take(cookies.iter().map(crate::session::SetCookie::header));
-        browser
-    }
 }
 
 /// The managed state of the application that a client talks to.
 pub(super) fn auth(client: &Client) -> &Auth {
     let auth = client.rocket().state::<Auth>();
     auth.unwrap_or_else(|| panic!("attach `countersign::Countersign::fairing()` to the application"))
-}
-
-/// The one door, for whoever the test says it is.
-async fn enter(auth: &Auth, user: &User, method: AuthMethod) -> Entered {
-    let sign_in = auth.sign_in.as_ref();
-    let sign_in =
-        sign_in.unwrap_or_else(|| panic!("an application that only verifies tokens signs nobody in"));
-    let identity = Identity { user: user.clone(), method, provider: "testing".to_owned(), profile: None };
-    let entry = Entry { client: &signin::Client::default(), replaces: None };
-    let entered = sign_in.enter(&identity, entry).await;
-    entered.unwrap_or_else(|error| panic!("{} may not sign in: {error}", user.email))
-}
-
-fn parse(email: &str) -> Email {
-    Email::parse(email).unwrap_or_else(|error| panic!("{email:?}: {error}"))
-}
-
-/// The user of an address, made now if there is none.
-pub(super) async fn ensure(
-    store: &dyn Store,
-    email: Email,
-    name: Option<DisplayName>,
-    now: Timestamp,
-) -> User {
-    let id = UserId::generate().unwrap_or_else(|error| panic!("{error}"));
-    let user = NewUser { id, email: email.clone(), name, password_hash: None, created_at: now };
-    match store.create_user(&user).await.unwrap_or_else(|error| panic!("{error}")) {
-        Created::Created | Created::EmailTaken => {}
-    }
-    let found = store.find_user_by_email(&email).await.unwrap_or_else(|error| panic!("{error}"));
-    found.unwrap_or_else(|| panic!("{email} was made and is not there")).user
 }

@@ -6,24 +6,30 @@ use rocket::Route;
 use rocket::http::{Accept, Header, QMediaType};
 use rocket::local::asynchronous::Client;
 
-use super::app::{auth, ensure};
+use super::app::auth;
 use super::probe::{Values, bodies};
+use super::visitors::{Visitor, Visitors};
 use crate::guards::Auth;
-use crate::model::{AuthMethod, Email};
 use crate::policy::{Policy, handler_name};
-use crate::secret::{hex, random_bytes};
 use crate::server::Background;
-use crate::session::{CookieHeader, Device, Grant, SetCookie, encode_component};
-use crate::token::Claims;
 
 /// Panics with a list of the routes that let somebody in who must not get in, or that do not declare who may ask.
 ///
-/// Every route that declares another policy than [`Policy::Public`] is asked by nobody, and one for a role also by somebody
-/// who is signed in and has none. Parameters are filled in and bodies carry a valid CSRF token, so that nothing but the
-/// guard can be what refuses. Right answers are 401, 403, and a redirect to the sign-in page.
+/// Every route that declares another policy than [`Policy::Public`] is asked by nobody, and by whoever has everything but
+/// what it asks for:
 ///
-/// The client must not be signed in. Use one on a database of the test's own ([`TestApp`](super::TestApp)): where roles are
-/// declared, a user is made.
+/// | policy | is asked besides by |
+/// | --- | --- |
+/// | [`Policy::Fresh`] | somebody who signed in too long ago |
+/// | [`Policy::Role`] | somebody who is signed in and has no role, and somebody who has another |
+/// | [`Policy::Scope`] | somebody who is signed in, and a script whose access token has another scope |
+///
+/// Parameters are filled in and bodies carry a valid CSRF token, so that nothing but the guard can be what refuses. Right
+/// answers are 401, 403, and a redirect to a page that asks for a proof: the sign-in page, or the one for those who signed
+/// in too long ago.
+///
+/// The client must not be signed in. Use one on a database of the test's own ([`TestApp`](super::TestApp)): where one of
+/// these three is declared, users are made.
 ///
 /// ```should_panic
 /// use countersign::testing::{TestApp, assert_guarded};
@@ -101,13 +107,6 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Somebody who asks, as a `Cookie` header says it.
-struct Visitor {
-    who: &'static str,
-    cookies: String,
-    csrf_token: String,
-}
-
 impl<'a> GuardCheck<'a> {
     /// A check of the application that a client talks to.
     #[must_use]
@@ -142,22 +141,18 @@ impl<'a> GuardCheck<'a> {
         assert!(!signed_in, "the client has a session: give the check one that is not signed in");
         auth.route_audit.watch();
         let mut found = Vec::new();
-        let mut strangers: Option<Vec<Visitor>> = None;
+        let store = self.client.rocket().state::<Background>().map(Background::store);
+        let mut visitors = Visitors::new(auth, store);
         for route in self.client.rocket().routes() {
             let Some(policy) = Policy::of(route) else {
                 found.push(Violation::Undeclared { route: shown(route) });
                 continue;
             };
-            if policy.is_public() {
-                continue;
-            }
-            found.extend(self.ask(auth, route, &nobody(auth)).await);
-            if let Policy::Role(_) = policy {
-                if strangers.is_none() {
-                    strangers = Some(vec![self.somebody(auth).await]);
-                }
-                for visitor in strangers.iter().flatten() {
-                    found.extend(self.ask(auth, route, visitor).await);
+            // Whoever lets nobody in lets in everybody: once is enough.
+            for visitor in visitors.kept_out_by(policy).await {
+                if let Some(violation) = self.ask(auth, route, &visitor).await {
+                    found.push(violation);
+                    break;
                 }
             }
         }
@@ -170,6 +165,9 @@ impl<'a> GuardCheck<'a> {
         for body in bodies(route, &visitor.csrf_token) {
             let mut request = self.client.req(route.method, uri.clone());
             request.add_header(Header::new("Cookie", visitor.cookies.clone()));
+            if let Some(token) = &visitor.bearer {
+                request.add_header(Header::new("Authorization", format!("Bearer {token}")));
+            }
             if let Some(kind) = route.format.clone().filter(|_| body.is_none()) {
                 request.add_header(Accept::new([QMediaType(kind, None)]));
             }
@@ -195,51 +193,22 @@ impl<'a> GuardCheck<'a> {
     fn is_passed_on(&self, route: &Route, other: Option<&Route>) -> bool {
         other.is_some_and(|other| Policy::of(other) == Some(Policy::Public)) && self.values.cover(route)
     }
-
-    /// Somebody who is signed in, and nothing more.
-    async fn somebody(&self, auth: &Auth) -> Visitor {
-        let store = self.client.rocket().state::<Background>().map(Background::store);
-        let store = store.unwrap_or_else(|| panic!("a role is declared, but nobody can sign in here"));
-        let name = random_bytes::<8>().map(|bytes| format!("{}@guard-check.invalid", hex(&bytes)));
-        let email = name.map(|name| Email::parse(&name));
-        let Ok(Ok(email)) = email else { panic!("no address for somebody without a role") };
-        let user = ensure(store, email, None, auth.clock.now()).await;
-        let grant = Grant {
-            user: &user,
-            method: AuthMethod::Pwd,
-            claims: Claims::default(),
-            device: Device::default(),
-            replaces: None,
-        };
-        let issued = auth.sessions.issue(grant).await.unwrap_or_else(|error| panic!("{error}"));
-        let cookies = auth.cookies.session(&issued.value, issued.expires_at, &CookieHeader::parse([]));
-        let pairs = cookies.iter().map(SetCookie::header).filter_map(|header| header.split(';').next());
-        let Visitor { cookies, csrf_token, .. } = nobody(auth);
-        let cookies = pairs.fold(cookies, |cookies, pair| format!("{cookies}; {pair}"));
-        Visitor { who: "somebody who has no role", cookies, csrf_token }
-    }
-}
-
-/// Nobody, who has read a page with a form on it.
-fn nobody(auth: &Auth) -> Visitor {
-    let pair = auth.csrf.generate().unwrap_or_else(|error| panic!("{error}"));
-    let cookies = format!("{}={}", auth.cookies.csrf_name(), encode_component(pair.cookie()));
-    Visitor { who: "nobody", cookies, csrf_token: pair.token().to_owned() }
 }
 
 fn is_refusal(auth: &Auth, status: u16, location: &str) -> bool {
     let site = &auth.config.url;
     let own = auth.config.pages.sign_in.as_ref().map(|page| format!("{}{page}", site.origin));
-    let sign_in = own.unwrap_or_else(|| site.base("signin"));
-    let leads_to_sign_in = |location: &str| {
+    let asking = [own.unwrap_or_else(|| site.base("signin")), site.base("reauthenticate")];
+    let asks_for_proof = |location: &str| {
         let whole = if location.starts_with('/') {
             format!("{}{location}", site.origin)
         } else {
             location.to_owned()
         };
-        whole.strip_prefix(&sign_in).is_some_and(|rest| rest.is_empty() || rest.starts_with(['?', '&', '/']))
+        let is_at = |rest: &str| rest.is_empty() || rest.starts_with(['?', '&', '/']);
+        asking.iter().any(|page| whole.strip_prefix(page).is_some_and(is_at))
     };
-    matches!(status, 401 | 403) || ((300..400).contains(&status) && leads_to_sign_in(location))
+    matches!(status, 401 | 403) || ((300..400).contains(&status) && asks_for_proof(location))
 }
 
 fn is_same(left: &Route, right: &Route) -> bool {

@@ -2,12 +2,12 @@
 
 use countersign::model::UserId;
 use countersign::store::{FactorStore as _, Users as _};
+use countersign::testing::SoftPasskey;
 use scraper::{Html, Selector};
 use totp_rs::{Builder, Secret, Totp};
 
 use crate::app::{App, START, STRATEGIES};
 use crate::browser::{Answer, Browser, PASSWORD, Steps as _};
-use crate::soft_passkey::SoftPasskey;
 
 const ORIGIN: &str = "http://localhost:8000";
 
@@ -29,7 +29,7 @@ fn app_of(base32: &str) -> Totp {
     Builder::new().with_secret(secret).with_account_name("test").build().unwrap()
 }
 
-fn code(phone: &Totp, app: &App) -> String {
+pub(crate) fn code(phone: &Totp, app: &App) -> String {
     use countersign::clock::Clock as _;
     phone.generate(u64::try_from(app.clock.now().0).unwrap()).to_string()
 }
@@ -50,6 +50,16 @@ async fn switch_on(app: &App, browser: &mut Browser<'_>) -> (Totp, Vec<String>) 
     (phone, texts(&done.body, ".codes code"))
 }
 
+/// Shows the first code to a page that was opened before.
+pub(crate) async fn confirm(app: &App, browser: &mut Browser<'_>, page: &str) -> Totp {
+    let phone = app_of(&texts(page, "code.secret")[0]);
+    let (token, secret, code) = (browser.csrf().await, field(page, "secret"), code(&phone, app));
+    let fields = [("csrfToken", token.as_str()), ("secret", &secret), ("code", &code)];
+    let done = browser.form("/api/auth/account/security/totp", &fields).await;
+    assert_eq!(done.status, 200, "{}", done.body);
+    phone
+}
+
 /// The first proof of somebody who has a second factor.
 async fn first_proof<'a>(app: &'a App, email: &str) -> Browser<'a> {
     let mut browser = app.browser();
@@ -58,7 +68,7 @@ async fn first_proof<'a>(app: &'a App, email: &str) -> Browser<'a> {
     browser
 }
 
-async fn second_proof(browser: &mut Browser<'_>, code: &str) -> Answer {
+pub(crate) async fn second_proof(browser: &mut Browser<'_>, code: &str) -> Answer {
     let token = browser.csrf().await;
     let fields = [("csrfToken", token.as_str()), ("code", code), ("json", "true")];
     browser.form("/api/auth/factor", &fields).await
@@ -203,22 +213,8 @@ async fn switching_off_ends_other_sessions_and_asks_no_more() {
     assert_eq!(again.me().await.0, 200);
 }
 
-/// Adds a passkey on the account page.
-async fn add_passkey(browser: &mut Browser<'_>, key: &mut SoftPasskey) -> Answer {
-    let token = browser.csrf().await;
-    let path = "/api/auth/account/security/passkeys";
-    let options = browser.form(&format!("{path}/options"), &[("csrfToken", &token)]).await;
-    assert_eq!(options.status, 200, "{}", options.body);
-    let credential = key.create(&options.json());
-    let fields = [("csrfToken", token.as_str()), ("credential", &credential), ("name", "My key")];
-    browser.form(path, &fields).await
-}
-
 async fn options(browser: &mut Browser<'_>, path: &str) -> serde_json::Value {
-    let token = browser.csrf().await;
-    let answer = browser.form(path, &[("csrfToken", &token)]).await;
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    answer.json()
+    browser.passkey_options(path).await
 }
 
 async fn enter_by(browser: &mut Browser<'_>, path: &str, credential: &str) -> Answer {
@@ -233,7 +229,7 @@ async fn a_passkey_is_the_only_way_in_and_the_second_proof() {
         let app = App::new(strategy).await;
         let mut ada = app.browser().enter("ada@example.com").await;
         let mut key = SoftPasskey::new(ORIGIN, "localhost");
-        let added = add_passkey(&mut ada, &mut key).await;
+        let added = ada.add_passkey(&mut key).await;
         assert_eq!((added.status, texts(&added.body, ".codes code").len()), (200, 10), "{}", added.body);
         // Alone: no password, and nothing more is asked.
         let mut phone = app.browser();
@@ -255,7 +251,7 @@ async fn what_a_passkey_must_not_prove() {
     let app = App::new("jwt").await;
     let mut ada = app.browser().enter("ada@example.com").await;
     let mut key = SoftPasskey::new(ORIGIN, "localhost");
-    add_passkey(&mut ada, &mut key).await;
+    ada.add_passkey(&mut key).await;
     let path = "/api/auth/callback/passkey";
     let refused = |status: u16, browser: &Browser<'_>| status == 401 && browser.session().is_none();
 
@@ -277,7 +273,9 @@ async fn what_a_passkey_must_not_prove() {
     let mut other = key.clone();
     other.user_handle = "AAAAAAAAAAAAAAAAAAAAAA".to_owned();
     wrongs.push(("user handle", other));
-    wrongs.push(("no verification", key.clone().without_verification()));
+    let mut careless = key.clone();
+    careless.verifies = false;
+    wrongs.push(("no verification", careless));
     wrongs.push(("unknown key", SoftPasskey::new(ORIGIN, "localhost")));
     for (what, mut wrong) in wrongs {
         let mut browser = app.browser();
@@ -286,7 +284,7 @@ async fn what_a_passkey_must_not_prove() {
     }
     let mut browser = app.browser();
     let asked = options(&mut browser, "/api/auth/passkey/options").await;
-    let swapped = key.client_data("webauthn.create", &asked["publicKey"]);
+    let swapped = key.client_data("webauthn.create", &asked);
     let answer = key.prove(&swapped);
     assert!(refused(enter_by(&mut browser, path, &answer).await.status, &browser), "create for get");
 
@@ -323,9 +321,9 @@ async fn a_passkey_belongs_to_its_owner() {
     let mut ada = app.browser().enter("ada@example.com").await;
     let mut bob = app.browser().enter("bob@example.com").await;
     let mut key = SoftPasskey::new(ORIGIN, "localhost");
-    add_passkey(&mut ada, &mut key).await;
+    ada.add_passkey(&mut key).await;
     let page = ada.visit("/api/auth/account/security").await;
-    assert!(page.body.contains("My key"));
+    assert!(page.body.contains("Test"));
     let id = field(&page.body, "id");
     let path = "/api/auth/account/security/passkeys/remove";
     let token = bob.csrf().await;
@@ -335,7 +333,7 @@ async fn a_passkey_belongs_to_its_owner() {
     assert_eq!(factors(&app, &user).await.passkeys.len(), 1, "the row is still there");
     // Bob's key is not Ada's second proof.
     let mut bobs = SoftPasskey::new(ORIGIN, "localhost");
-    add_passkey(&mut bob, &mut bobs).await;
+    bob.add_passkey(&mut bobs).await;
     let mut half = first_proof(&app, "ada@example.com").await;
     let answer = bobs.get(&options(&mut half, "/api/auth/factor/options").await);
     assert_eq!(enter_by(&mut half, "/api/auth/factor", &answer).await.status, 401);

@@ -1,7 +1,11 @@
 //! What the check of guards finds, and what it leaves alone.
 
+use countersign::guards::Auth;
 use countersign::testing::{GuardCheck, TestApp, Violation, assert_guarded};
-use countersign::{Countersign, CsrfForm, CsrfJson, OptionalSession, Policy, Session};
+use countersign::{
+    Countersign, CsrfForm, CsrfJson, Fresh, OptionalSession, Policy, Role, RoleName, Scope, ScopeName,
+    Session,
+};
 use rocket::http::Status;
 use rocket::local::asynchronous::Client;
 use rocket::request::{FromParam, FromRequest, Outcome};
@@ -89,6 +93,83 @@ fn salaries(_boss: Boss) {}
 #[get("/salaries")]
 fn anyones_salaries(_session: Session) {}
 
+struct Clerk;
+
+impl RoleName for Clerk {
+    const NAME: &'static str = "clerk";
+}
+
+struct Notes;
+
+impl ScopeName for Notes {
+    const NAME: &'static str = "notes";
+}
+
+/// A guard that forgets which role is asked for.
+struct AnyRole;
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for AnyRole {
+    type Error = ();
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, ()> {
+        let Outcome::Success(session) = request.guard::<Session>().await else {
+            return Outcome::Error((Status::Unauthorized, ()));
+        };
+        let sign_in = request.rocket().state::<Auth>().unwrap().sign_in.as_ref().unwrap();
+        match sign_in.roles_of(session.user_id()).await.unwrap().is_empty() {
+            true => Outcome::Error((Status::Forbidden, ())),
+            false => Outcome::Success(Self),
+        }
+    }
+}
+
+/// A guard that forgets which scope is asked for.
+struct AnyScope;
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for AnyScope {
+    type Error = ();
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, ()> {
+        let sign_in = request.rocket().state::<Auth>().unwrap().sign_in.as_ref().unwrap();
+        let header = request.headers().get_one("authorization").unwrap_or_default();
+        match sign_in.check_access_token(header.trim_start_matches("Bearer ")).await {
+            Ok(_) => Outcome::Success(Self),
+            Err(_) => Outcome::Error((Status::Unauthorized, ())),
+        }
+    }
+}
+
+#[get("/clerks")]
+fn clerks(_clerk: Role<Clerk>) {}
+
+#[get("/clerks")]
+fn any_role(_role: AnyRole) {}
+
+#[get("/payout")]
+fn payout(_fresh: Fresh) {}
+
+#[post("/payout", data = "<note>")]
+fn pay(_fresh: Fresh, note: CsrfForm<Note>) -> String {
+    note.into_inner().text
+}
+
+#[get("/payout", format = "html")]
+fn payout_page(_fresh: Fresh) {}
+
+#[get("/payout")]
+fn payout_by_session(_session: Session) {}
+
+#[get("/notes")]
+fn notes(_caller: Scope<Notes>) {}
+
+#[get("/notes")]
+fn notes_by_session(_session: Session) {}
+
+#[get("/notes")]
+fn any_scope(_scope: AnyScope) {}
+
 fn application(routes: Vec<Route>) -> Rocket<Build> {
     let figment = figment("jwt", "", std::path::Path::new("nothing-is-opened-here"));
     rocket::custom(figment).attach(Countersign::fairing()).mount("/", routes)
@@ -136,8 +217,44 @@ async fn neither_a_csrf_check_nor_a_parameter_is_a_guard() {
 async fn a_role_is_more_than_a_session() {
     assert_eq!(violations(Policy::Role("boss").routes(routes![salaries])).await, [""; 0]);
     let found = violation(Policy::Role("boss").routes(routes![anyones_salaries])).await;
-    let expected = "GET /salaries (anyones_salaries, role boss) answered 200 to somebody who has no role";
+    let expected = "GET /salaries (anyones_salaries, role boss) answered 200 to somebody who is signed in and nothing more";
     assert_eq!(found, expected);
+    assert_eq!(violations(Policy::Role("clerk").routes(routes![clerks])).await, [""; 0]);
+    let found = violation(Policy::Role("clerk").routes(routes![any_role])).await;
+    assert_eq!(found, "GET /clerks (any_role, role clerk) answered 200 to somebody who has another role");
+}
+
+/// Also by whoever signed in too long ago for it, in both strategies.
+#[rocket::async_test]
+async fn a_fresh_session_is_more_than_a_session() {
+    for strategy in STRATEGIES {
+        let check = async |routes: Vec<Route>| {
+            let app = TestApp::of(application(routes)).set("session.strategy", strategy).start().await;
+            let found = GuardCheck::new(app.client()).violations().await;
+            found.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        for right in [routes![payout], routes![pay], routes![payout_page]] {
+            assert_eq!(check(Policy::Fresh.routes(right)).await, [""; 0], "{strategy}");
+        }
+        assert_eq!(
+            check(Policy::Fresh.routes(routes![payout_by_session])).await,
+            ["GET /payout (payout_by_session, fresh) answered 200 to somebody who signed in too long ago"],
+            "{strategy}"
+        );
+    }
+}
+
+#[rocket::async_test]
+async fn a_scope_is_neither_a_session_nor_any_token() {
+    assert_eq!(violations(Policy::Scope("notes").routes(routes![notes])).await, [""; 0]);
+    assert_eq!(
+        violation(Policy::Scope("notes").routes(routes![notes_by_session])).await,
+        "GET /notes (notes_by_session, scope notes) answered 200 to somebody who is signed in and nothing more"
+    );
+    assert_eq!(
+        violation(Policy::Scope("notes").routes(routes![any_scope])).await,
+        "GET /notes (any_scope, scope notes) answered 200 to a script whose token has another scope"
+    );
 }
 
 #[rocket::async_test]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::app::{App, Setup};
 use crate::browser::Browser;
-use crate::idp::{CLIENT_SECRET, Idp, Reply};
+use crate::idp::{Idp, Reply};
 use crate::oidc::{ERROR, ada, begin, param, sign_in, start};
 
 /// The records of failed sign-ins since there were `from`.
@@ -144,7 +144,7 @@ async fn what_the_site_says_is_recorded_only_in_registered_words() {
     // None of it holds anything that was a secret, or that a stranger wrote.
     let records = failures(&app).await;
     let text = format!("{records:?}");
-    for secret in ["hunter2", CLIENT_SECRET, "access-1", "code-", &part(&stolen, "state")] {
+    for secret in ["hunter2", Idp::CLIENT_SECRET, "access-1", "code-", &part(&stolen, "state")] {
         assert!(!text.contains(secret), "{secret} is in {text}");
     }
 }

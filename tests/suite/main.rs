@@ -20,8 +20,8 @@ mod factors;
 mod faults;
 mod guard_check;
 mod guards;
-mod hostile;
 mod hooks;
+mod hostile;
 mod idp;
 mod linking;
 mod logs;
@@ -40,7 +40,6 @@ mod rotation;
 mod route_audit;
 mod sessions;
 mod sign_up;
-mod soft_passkey;
 mod verified;
 
 #[path = "../support/data.rs"]

@@ -15,16 +15,14 @@ pub(crate) fn ada() -> Value {
 }
 
 pub(crate) async fn start(idp: &Idp, strategy: &str) -> App {
-    Setup::new(strategy).toml(&idp.toml("acme")).start().await
+    let app = Setup::new(strategy).toml(&idp.toml("acme")).start().await;
+    idp.follow(&app.clock);
+    app
 }
 
 /// Begins a sign-in as NextAuth's clients do; the answer is where the person is sent.
 pub(crate) async fn begin(browser: &mut Browser<'_>, provider: &str, callback_url: &str) -> String {
-    let token = browser.csrf().await;
-    let fields = [("csrfToken", token.as_str()), ("callbackUrl", callback_url), ("json", "true")];
-    let answer = browser.form(&format!("/api/auth/signin/{provider}"), &fields).await;
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    answer.json()["url"].as_str().unwrap().to_owned()
+    browser.go_to_provider(provider, callback_url).await
 }
 
 /// A whole sign-in.
@@ -412,11 +410,13 @@ async fn whatever_an_endpoint_answers_nobody_is_signed_in_and_the_answer_is_ours
     let idp = Idp::start().await;
     let app = start(&idp, "jwt").await;
     let trap = Idp::start().await;
-    let redirect: &'static str = Box::leak(format!("location: {}/trap\r\n", trap.url()).into_boxed_str());
+    let redirect = |status| {
+        Reply::with(status, "application/json", "{}").header("location", &format!("{}/trap", trap.url()))
+    };
     let token = |body: &Value| Reply::json(body);
     let faults: Vec<(&str, Reply)> = vec![
-        ("302", Reply { headers: redirect, ..Reply::with(302, "application/json", "{}") }),
-        ("307", Reply { headers: redirect, ..Reply::with(307, "application/json", "{}") }),
+        ("302", redirect(302)),
+        ("307", redirect(307)),
         (
             "10 MB",
             Reply::with(
@@ -447,9 +447,9 @@ async fn whatever_an_endpoint_answers_nobody_is_signed_in_and_the_answer_is_ours
         assert_refused(&app, &mut browser, &answer, label).await;
         assert!(!answer.body.contains("script"), "{label}");
     }
-    assert!(trap.seen().is_empty(), "a redirect was followed");
+    assert!(trap.requests().is_empty(), "a redirect was followed");
     // One byte a second: the person does not wait for its end.
-    idp.answer("/token", |_| Reply { drip: true, ..Reply::with(200, "application/json", &" ".repeat(60)) });
+    idp.answer("/token", |_| Reply::with(200, "application/json", &" ".repeat(60)).dripping());
     let mut browser = app.browser();
     let begun = std::time::Instant::now();
     let answer = sign_in(&mut browser, &idp, &ada()).await;
@@ -509,8 +509,7 @@ async fn keys_rotate_and_are_not_asked_for_by_strangers() {
     assert_eq!(sign_in(&mut browser, &idp, &ada()).await.location(), "http://localhost:8000/after");
     assert_eq!((idp.asked("/jwks"), idp.asked("/.well-known/openid-configuration")), (1, 1));
     app.clock.advance(60);
-    idp.set_now(START.0 + 60);
-    idp.rotate();
+    idp.rotate_key();
     assert_eq!(
         sign_in(&mut browser, &idp, &ada()).await.location(),
         "http://localhost:8000/after",
@@ -518,7 +517,6 @@ async fn keys_rotate_and_are_not_asked_for_by_strangers() {
     );
     assert_eq!(idp.asked("/jwks"), 2);
     app.clock.advance(60);
-    idp.set_now(START.0 + 120);
     idp.change_header(|header| header["kid"] = "nope".into());
     for _ in 0..40 {
         assert_eq!(sign_in(&mut browser, &idp, &ada()).await.location(), ERROR);
@@ -528,6 +526,5 @@ async fn keys_rotate_and_are_not_asked_for_by_strangers() {
     idp.answer("/jwks", |_| Reply::with(500, "text/plain", ""));
     idp.answer("/.well-known/openid-configuration", |_| Reply::with(500, "text/plain", ""));
     app.clock.advance(7200);
-    idp.set_now(START.0 + 7320);
     assert_eq!(sign_in(&mut browser, &idp, &ada()).await.location(), "http://localhost:8000/after", "away");
 }

@@ -214,9 +214,9 @@ async fn each_preset_signs_in_by_its_sites_answers() {
         }
         let answer = browser.get(&back).await;
         check(&app, &site, &answer).await;
-        let secret = idp.seen().iter().find(|seen| seen.path == "/token").unwrap().clone();
+        let secret = idp.requests().iter().find(|seen| seen.path == "/token").unwrap().clone();
         let posts = secret.field("client_secret").is_some();
-        let header = secret.headers.contains_key("authorization");
+        let header = secret.header("authorization").is_some();
         assert!(posts != header, "{}: the secret goes one way", site.id);
     }
 }
@@ -251,7 +251,9 @@ async fn without_the_permission_for_the_address_nobody_is_made_and_the_page_says
         assert_eq!((answer.status, answer.location()), (302, &*format!("http://localhost:8000{page}")));
         assert!(answer.set_cookie("next-auth.session-token").is_none(), "{id}");
         assert_eq!(browser.get("/me").await.status, 401, "{id}");
-        for (language, expected) in [("en", "did not tell us your e-mail address"), ("ko", "이메일 주소가 필요합니다")] {
+        for (language, expected) in
+            [("en", "did not tell us your e-mail address"), ("ko", "이메일 주소가 필요합니다")]
+        {
             let mut reader = app.browser().with_header("Accept-Language", language);
             let shown = reader.visit(&page).await;
             assert_eq!(shown.status, 403, "{id}");
@@ -262,7 +264,9 @@ async fn without_the_permission_for_the_address_nobody_is_made_and_the_page_says
         // The address of the page is no place for words of somebody else's.
         let other = "/api/auth/error?error=OAuthCreateAccount&reason=address_missing&provider=%3Cb%3E";
         assert!(browser.visit(other).await.location().ends_with("/signin?error=OAuthCreateAccount"), "{id}");
-        let own = format!("http://localhost:8000/oops?error=OAuthCreateAccount&reason=address_missing&provider={id}");
+        let own = format!(
+            "http://localhost:8000/oops?error=OAuthCreateAccount&reason=address_missing&provider={id}"
+        );
         drop(browser);
         let toml = "[default.auth.pages]\nerror = \"/oops\"\n";
         let app = restart_with(&site, &idp, app, toml).await;
@@ -326,7 +330,7 @@ async fn line_signs_with_the_channels_secret() {
         encode(json!({ "alg": "HS256", "typ": "JWT" }).to_string()),
         encode(claims.to_string())
     );
-    let key = jsonwebtoken::EncodingKey::from_secret(crate::idp::CLIENT_SECRET.as_bytes());
+    let key = jsonwebtoken::EncodingKey::from_secret(Idp::CLIENT_SECRET.as_bytes());
     let signature =
         jsonwebtoken::crypto::sign(message.as_bytes(), &key, jsonwebtoken::Algorithm::HS256).unwrap();
     let token = format!("{message}.{signature}");
@@ -351,7 +355,7 @@ async fn apples_secret_is_signed_anew() {
     let mut browser = app.browser();
     let back = idp.authorize(&begin(&mut browser, "apple", "/").await, &ada());
     browser.get(&posted(&app, &back).await).await;
-    let seen = idp.seen().into_iter().find(|seen| seen.path == "/token").unwrap();
+    let seen = idp.requests().into_iter().find(|seen| seen.path == "/token").unwrap();
     assert_eq!(seen.field("client_id").as_deref(), Some("com.example.app"));
     let secret = seen.field("client_secret").unwrap();
     let (message, signature) = secret.rsplit_once('.').unwrap();

@@ -31,12 +31,12 @@ async fn tokens_are_renewed_by_one_request() {
     let all: Vec<String> = all.into_iter().map(|found| found.unwrap().unwrap()).collect();
     assert!(all[0].starts_with("renewed-") && all.iter().all(|found| *found == all[0]), "{all:?}");
     assert_eq!(idp.asked("/token") - before, 1);
-    let renewal = idp.seen().into_iter().rfind(|seen| seen.path == "/token").unwrap();
+    let renewal = idp.requests().into_iter().rfind(|seen| seen.path == "/token").unwrap();
     assert_eq!(renewal.field("refresh_token").as_deref(), Some("refresh-1"));
     // The new refresh token is the one that counts from now on.
     app.clock.advance(3600);
     assert!(token(&app).await.unwrap().unwrap().starts_with("renewed-"));
-    let renewal = idp.seen().into_iter().rfind(|seen| seen.path == "/token").unwrap();
+    let renewal = idp.requests().into_iter().rfind(|seen| seen.path == "/token").unwrap();
     assert!(renewal.field("refresh_token").unwrap().starts_with("newer-"));
 }
 
