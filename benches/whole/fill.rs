@@ -53,6 +53,34 @@ pub(crate) async fn sessions(url: &str, from: u64, to: u64) {
     connection.close().await.unwrap();
 }
 
+/// Adds people number `from` up to `to`, and as many records of the audit log: past the chain, which nobody follows here.
+pub(crate) async fn people_and_records(url: &str, from: u64, to: u64) {
+    let mut connection = connect(url).await;
+    let numbers = "WITH RECURSIVE n (i) AS (SELECT $1 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < $2) ";
+    let users = format!(
+        "{numbers} INSERT INTO users (id, email, name, created_at) \
+         SELECT printf('%032x', i), printf('user%07d@example.com', i), 'User ' || i, 0 FROM n"
+    );
+    let records = format!(
+        "{numbers} INSERT INTO audit_records (sequence, at, event, outcome, user_id, email, address, request_id, \
+         details, hash) SELECT i + 1000000000, $3, 'sign_in.succeeded', 'success', printf('%032x', i), \
+         printf('user%07d@example.com', i), '192.0.2.1', printf('%032x', i), '{{\"method\":\"pwd\"}}', randomblob(32) FROM n"
+    );
+    for statement in [users, records] {
+        sqlx::query(sqlx::AssertSqlSafe(statement))
+            .bind(i64::try_from(from).unwrap())
+            .bind(i64::try_from(to).unwrap())
+            .bind(now())
+            .execute(&mut connection)
+            .await
+            .unwrap();
+    }
+    let head =
+        "UPDATE audit_chain SET sequence = (SELECT MAX(sequence) FROM audit_records) WHERE mark = 'head'";
+    sqlx::query(head).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
 /// Adds sessions whose `Cookie` headers are known: the service's own key seals them, as a browser would have been given
 /// them.
 pub(crate) async fn known_sessions(url: &str, count: u64) -> Vec<String> {

@@ -4,6 +4,7 @@
 //! cargo bench --bench whole -- instructions     # under valgrind: the same figures on every machine
 //! cargo bench --bench whole -- load             # one core serves, the other asks: requests per second, as ratios
 //! cargo bench --bench whole -- growth           # from nothing to millions of sessions, into docs/performance/growth.csv
+//! cargo bench --bench whole -- admin            # the administrator's pages among 1,000 and 1,000,000 people
 //! cargo bench --bench whole -- plot             # draws docs/performance/growth.svg from that file
 //! ```
 //!
@@ -17,6 +18,7 @@
     reason = "a measurement stops at what it cannot do, and prints"
 )]
 
+mod admin;
 mod app;
 mod fill;
 mod growth;
@@ -35,8 +37,9 @@ fn main() {
         ["load", "serve", rest @ ..] => load::serve(rest),
         ["load", rest @ ..] => load::report(rest),
         ["growth", rest @ ..] => growth::report(rest),
+        ["admin", rest @ ..] => admin::report(rest),
         ["plot"] => plot::draw(),
-        _ => say("usage: cargo bench --bench whole -- instructions | load | growth | plot"),
+        _ => say("usage: cargo bench --bench whole -- instructions | load | growth | admin | plot"),
     }
 }
 

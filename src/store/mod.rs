@@ -97,6 +97,11 @@ pub trait Store:
     async fn prepare_all(&self) -> Result<(), Error> {
         Ok(())
     }
+    /// The statements behind the administrator's pages, by what they list: how a test knows that an index serves each.
+    #[doc(hidden)]
+    fn statements_of_lists(&self) -> Vec<(&'static str, &'static str)> {
+        Vec::new()
+    }
     /// Waits for running statements and closes every connection.
     async fn close(&self);
 }

@@ -163,6 +163,10 @@ impl Store for PostgresStore {
         Ok(())
     }
 
+    fn statements_of_lists(&self) -> Vec<(&'static str, &'static str)> {
+        sql::LISTS.into_iter().chain([("people", sql::roles::SEARCH_USERS_BY_BYTES)]).collect()
+    }
+
     async fn close(&self) {
         self.pool.close().await;
     }

@@ -5,6 +5,7 @@ use rocket::async_trait;
 use super::PostgresStore;
 use crate::clock::Timestamp;
 use crate::model::{Email, Permission, User, UserId};
+use crate::store::roles::range_of;
 use crate::store::rows::{UserRow, all, permission};
 use crate::store::{Error, Roles, sql};
 
@@ -33,11 +34,9 @@ impl Roles for PostgresStore {
         after: Option<&Email>,
         limit: u32,
     ) -> Result<Vec<User>, Error> {
-        // Addresses are ASCII: nothing of them sorts behind this.
-        let end = format!("{beginning}\u{7f}");
+        let (first, end) = range_of(beginning, after);
         let query = sqlx::query_as::<_, UserRow>(sql::roles::SEARCH_USERS_BY_BYTES)
-            .bind(after.map_or("", Email::as_str))
-            .bind(beginning)
+            .bind(first)
             .bind(end)
             .bind(i64::from(limit));
         self.bounded(async { all(query.fetch_all(&self.pool).await?) }).await

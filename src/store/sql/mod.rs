@@ -50,6 +50,17 @@ pub(super) const STEPS_AFTER: &str =
     "SELECT version, description FROM _countersign_migrations WHERE version > $1 ORDER BY version LIMIT 2";
 pub(super) const SCHEMA_VERSION: &str = "SELECT MAX(version) FROM _countersign_migrations";
 
+/// The statements behind the administrator's pages, but for the list of people: by what they list.
+pub(super) const LISTS: [(&str, &str); 7] = [
+    ("records", audit::RECORDS_AFTER),
+    ("user", users::FIND_USER),
+    ("sessions", sessions::LIST_SESSIONS),
+    ("roles", roles::ROLES_OF),
+    ("codes", factors::FIND_TOTP),
+    ("recovery codes", factors::COUNT_RECOVERY_CODES),
+    ("passkeys", factors::LIST_PASSKEYS),
+];
+
 /// Every statement that both databases share.
 pub(super) fn all() -> impl Iterator<Item = &'static str> {
     let files = [

@@ -182,6 +182,10 @@ impl Store for SqliteStore {
         Ok(())
     }
 
+    fn statements_of_lists(&self) -> Vec<(&'static str, &'static str)> {
+        sql::LISTS.into_iter().chain([("people", sql::roles::SEARCH_USERS)]).collect()
+    }
+
     async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
