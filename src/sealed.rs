@@ -4,7 +4,8 @@
 //! (whose it is, or which provider's). What was sealed for one purpose or context opens for no other, so a state cookie
 //! is never a session and one person's secret never another's (RFC 8725 section 3.12; ASVS 5.0, 9.2.2).
 //!
-//! The newest secret seals and all open, so sealed texts rotate together with everything else. Keys are derived when they
+//! The newest secret seals and all open, so sealed texts rotate together with everything else. What the store keeps (the two
+//! purposes named here) is sealed anew by [`Resealing`](crate::signin::Resealing), so that an old secret can leave. Keys are derived when they
 //! are needed: sealing happens at sign-in, never on the way of a guarded request.
 
 use aes_gcm::aead::{Aead as _, Payload};
@@ -18,6 +19,11 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::secret::{EntropyError, Secret, Secrets, random_bytes};
+
+/// People's tokens at other sites, in `accounts`; the context is the link's id.
+pub const PROVIDER_TOKENS: &str = "provider tokens";
+/// The secrets of time-based codes, in `totp`; the context is the person's id.
+pub const TOTP_SECRETS: &str = "totp secret";
 
 /// Bytes of AES-GCM's nonce.
 const NONCE: usize = 12;

@@ -4,6 +4,7 @@ mod audit;
 mod check;
 mod migrate;
 mod reload;
+mod reseal;
 mod routes;
 mod serve;
 mod users;
@@ -38,6 +39,8 @@ pub(crate) enum Command {
     Migrate(migrate::MigrateOptions),
     /// Print a fresh secret, fit for `secret` in Rocket.toml.
     Secret,
+    /// Seal what is stored anew by the first secret of the list, so that the older ones can leave.
+    Reseal,
     /// Add, list, disable or enable users.
     #[command(subcommand)]
     User(users::UserCommand),
@@ -56,6 +59,7 @@ pub(crate) async fn run(command: Command) -> ExitCode {
         Command::Serve => return serve::run().await,
         Command::Migrate(options) => migrate::run(options).await,
         Command::Secret => secret(),
+        Command::Reseal => reseal::run().await,
         Command::User(command) => users::run(command).await,
         Command::Audit(command) => audit::run(command).await,
         Command::Check => return check::run().await,

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::{ClientSecret, Endpoints, ProfileRules, ProviderConfig, SiteUrl};
 use crate::model::UserId;
 use crate::presets::ClientAuth;
-use crate::sealed::Sealer;
+use crate::sealed::{PROVIDER_TOKENS, Sealer};
 use crate::secret::{Secrets, same_text};
 
 /// How long coming back may take in all: the token endpoint, the keys, the profile.
@@ -97,7 +97,7 @@ impl Federation {
         Ok(Self {
             providers: configs.iter().map(provider).collect(),
             transactions: Transactions::new(secrets),
-            tokens: Sealer::new(secrets.clone(), "provider tokens"),
+            tokens: Sealer::new(secrets.clone(), PROVIDER_TOKENS),
             clock: Arc::clone(clock),
             http,
         })
@@ -183,6 +183,11 @@ impl Federation {
     /// Tokens as the store kept them.
     pub(crate) fn open_tokens(&self, account: &str, sealed: &str) -> Option<ProviderTokens> {
         self.tokens.open_json(account, sealed)
+    }
+
+    /// Whether the newest secret sealed them.
+    pub(crate) fn is_current(&self, account: &str, sealed: &str) -> bool {
+        self.tokens.is_current(account, sealed)
     }
 
     async fn token_endpoint<'a>(&'a self, provider: &'a Provider) -> Result<Endpoint<'a>, ProviderError> {

@@ -191,7 +191,8 @@ async fn receive(
     session: Option<&SessionData>,
     query: &str,
 ) -> Result<Received, SignInError> {
-    let federation = sign_in.federation().ok_or_else(|| SignInError::Internal("no other sites".to_owned()))?;
+    let federation =
+        sign_in.federation().ok_or_else(|| SignInError::Internal("no other sites".to_owned()))?;
     let fields = fields(query).ok_or(ProviderError::State(StateError::Malformed))?;
     let field = |name: &str| fields.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str());
     let state = field("state").unwrap_or_default();

@@ -13,7 +13,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::mail::Office;
 use crate::metrics;
 use crate::session::{REFRESH_EVERY, RevocationList, Sessions};
-use crate::signin::Limits;
+use crate::signin::{Limits, Resealing};
 use crate::store::{self, Store};
 
 /// How often expired rows are looked for.
@@ -40,6 +40,7 @@ pub(crate) struct Background {
     pub(super) audit: Arc<AuditLog>,
     pub(super) metrics: std::sync::Mutex<Option<TcpListener>>,
     pub(super) mail: Option<Office>,
+    pub(super) resealing: Resealing,
     pub(super) tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
     pub(super) stopping: Stopping,
 }
@@ -88,7 +89,8 @@ pub(crate) fn spawn_background(rocket: &Rocket<Orbit>) {
         mail.open();
     }
     if let Ok(mut tasks) = background.tasks.lock() {
-        tasks.extend([listen, follow, clean]);
+        let reseal = tokio::spawn(background.resealing.clone().follow());
+        tasks.extend([listen, follow, clean, reseal]);
         tasks.extend(watch(background));
     }
 }

@@ -24,7 +24,7 @@ use crate::providers::{Credentials, Federation, Hasher, ProviderError};
 use crate::routes;
 use crate::secret::Secrets;
 use crate::session::{CookieRules, Csrf, RevocationList, Sessions};
-use crate::signin::{Hooks, Limits, Mailing, Redirects, SecondFactors, SignIn};
+use crate::signin::{Hooks, Limits, Mailing, Redirects, Resealing, SecondFactors, SignIn};
 use crate::store::{self, Store};
 
 /// Why the service does not start.
@@ -109,6 +109,7 @@ pub(crate) async fn start(config: Config, parts: Parts) -> Result<Started, Start
     let limits = Limits::new(Arc::clone(&store), Arc::clone(&clock), config.limits.clone());
     let owing = limits.clone();
     let credentials = config.credentials.as_ref().map(|rules| credentials(&store, rules)).transpose()?;
+    let resealing = Resealing::new(Arc::clone(&store), &secrets);
     let federation = Federation::new(&config.providers, &secrets, &config.url, &clock)?;
     let site_name = config.site_name.clone();
     let audit = Arc::new(AuditLog::new(Arc::clone(&store), Arc::clone(&clock), &config.audit_log));
@@ -158,6 +159,7 @@ pub(crate) async fn start(config: Config, parts: Parts) -> Result<Started, Start
         audit,
         metrics: std::sync::Mutex::new(metrics),
         mail,
+        resealing,
         tasks,
         stopping: background::Stopping::default(),
     };

@@ -139,7 +139,8 @@ impl SignIn {
             && let Some(code) = failure_code(error)
         {
             let method = AuthMethod::Email;
-            self.tell(&Event::SignInFailed { email: email.as_ref(), code, address, method, federated: None }).await;
+            self.tell(&Event::SignInFailed { email: email.as_ref(), code, address, method, federated: None })
+                .await;
         }
         outcome
     }

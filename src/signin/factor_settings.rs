@@ -87,7 +87,9 @@ impl SignIn {
         let now = factors.clock.now();
         let last_step = key.step_of(code.trim(), now).ok_or(FactorError::Wrong)?;
         let (codes, hashes) = self.fresh_codes(session).await?;
-        let totp = TotpRecord { secret: sealed.to_owned(), last_step, created_at: now };
+        // The page may be older than the newest secret: what is kept is sealed by that one.
+        let secret = factors.totp.seal(session.user_id.as_str(), &secret)?;
+        let totp = TotpRecord { secret, last_step, created_at: now };
         let enabled = self.store.enable_totp(&session.user_id, &totp, &hashes, self.ends(session)).await?;
         if !enabled {
             return Err(FactorError::Expired);

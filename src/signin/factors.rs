@@ -27,7 +27,7 @@ use crate::model::{AuthMethod, Factors, PasskeyRecord, User, UserId};
 use crate::providers::passkeys::{PasskeyError, Passkeys};
 use crate::providers::totp::TotpKey;
 use crate::providers::{Identity, recovery};
-use crate::sealed::{SealError, Sealer};
+use crate::sealed::{SealError, Sealer, TOTP_SECRETS};
 use crate::secret::{PlainToken, Secrets, TokenHash};
 use crate::session::Issued;
 use crate::store;
@@ -102,7 +102,7 @@ impl SecondFactors {
     pub fn new(secrets: Secrets, clock: Arc<dyn Clock>, totp: bool, passkeys: Option<Passkeys>) -> Self {
         Self {
             pending: Sealer::new(secrets.clone(), "pending sign-in"),
-            totp: Sealer::new(secrets.clone(), "totp secret"),
+            totp: Sealer::new(secrets.clone(), TOTP_SECRETS),
             offers_totp: totp,
             challenges: Sealer::new(secrets, "passkey challenge"),
             passkeys: passkeys.map(Arc::new),
@@ -229,7 +229,8 @@ impl SignIn {
         let code = if matches!(error, FactorError::Limited(_)) { "RateLimited" } else { "SecondFactor" };
         let address = entry.client.address;
         let method = AuthMethod::Unknown;
-        self.tell(&Event::SignInFailed { email: Some(&user.email), code, address, method, federated: None }).await;
+        self.tell(&Event::SignInFailed { email: Some(&user.email), code, address, method, federated: None })
+            .await;
         error
     }
 
@@ -315,7 +316,14 @@ impl SignIn {
             Err(FactorError::Wrong) => {
                 let address = entry.client.address;
                 let method = AuthMethod::Passkey;
-                self.tell(&Event::SignInFailed { email: None, code: "Passkey", address, method, federated: None }).await;
+                self.tell(&Event::SignInFailed {
+                    email: None,
+                    code: "Passkey",
+                    address,
+                    method,
+                    federated: None,
+                })
+                .await;
                 return Err(FactorError::Wrong);
             }
             Err(error) => {

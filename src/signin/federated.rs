@@ -341,7 +341,10 @@ fn newcomer(arrival: &Arrival<'_>, proven: bool) -> Result<User, SignInError> {
     let profile = &arrival.profile;
     Ok(User {
         id: UserId::generate().map_err(|error| SignInError::Internal(error.to_string()))?,
-        email: profile.email.clone().ok_or_else(|| SignInError::NoAddress(arrival.provider.config().id.clone()))?,
+        email: profile
+            .email
+            .clone()
+            .ok_or_else(|| SignInError::NoAddress(arrival.provider.config().id.clone()))?,
         name: profile.name.clone(),
         image: profile.image.clone(),
         email_verified_at: proven.then_some(arrival.now),

@@ -6,6 +6,7 @@ use super::service::SignIn;
 use crate::model::UserId;
 use crate::providers::{Federation, Provider, ProviderError, ProviderTokens};
 use crate::secret::PlainToken;
+use crate::store::SealedTokens;
 
 /// An access token that ends within this time is renewed, seconds.
 const RENEW_BEFORE: i64 = 30;
@@ -32,13 +33,18 @@ impl SignIn {
         };
         for _ in 0..LOOKS {
             let found = self.store.find_tokens(user, &provider.config().id).await?;
-            let opened = found.and_then(|found| {
-                federation.open_tokens(&found.account, &found.sealed).map(|tokens| (found.account, tokens))
+            let opened = found.and_then(|SealedTokens { account, sealed }| {
+                federation.open_tokens(&account, &sealed).map(|tokens| (account, sealed, tokens))
             });
-            let Some((account, tokens)) = opened else {
+            let Some((account, sealed, tokens)) = opened else {
                 return Ok(None);
             };
             if !self.is_ending(&tokens) {
+                // While they are at hand, so that the secret that sealed them can go.
+                if !federation.is_current(&account, &sealed) {
+                    let anew = federation.seal_tokens(&account, &tokens)?;
+                    self.store.reseal_tokens(&account, &sealed, &anew).await?;
+                }
                 return Ok(Some(tokens));
             }
             if tokens.refresh_token.is_none() {
@@ -68,13 +74,14 @@ impl SignIn {
         let Some(tokens) = federation.open_tokens(account, &sealed) else {
             return Ok(None);
         };
-        // Renewed between the look and the lease.
-        let outcome =
-            if self.is_ending(&tokens) { federation.refresh(provider, &tokens).await } else { Ok(tokens) };
-        let kept = match &outcome {
-            Ok(fresh) => federation.seal_tokens(account, fresh)?,
-            Err(_) => sealed,
+        let outcome = if self.is_ending(&tokens) {
+            federation.refresh(provider, &tokens).await
+        } else {
+            // Renewed between the look and the lease.
+            Ok(tokens.clone())
         };
+        // Sealed in either case: they may have been sealed anew meanwhile, and an old secret must not come back.
+        let kept = federation.seal_tokens(account, outcome.as_ref().unwrap_or(&tokens))?;
         self.store.renew_tokens(account, &lease, &kept).await?;
         Ok(Some(outcome?))
     }

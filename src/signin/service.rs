@@ -119,7 +119,8 @@ impl SignIn {
             && let Some(code) = failure_code(error)
         {
             let method = AuthMethod::Pwd;
-            self.tell(&Event::SignInFailed { email: email.as_ref(), code, address, method, federated: None }).await;
+            self.tell(&Event::SignInFailed { email: email.as_ref(), code, address, method, federated: None })
+                .await;
         }
         outcome
     }

@@ -96,4 +96,8 @@ pub trait Accounts: Send + Sync {
     /// Stores renewed tokens and gives the lease back. `false` when the lease is no longer `lease`: somebody else's
     /// tokens are newer, and stay.
     async fn renew_tokens(&self, account: &str, lease: &TokenHash, sealed: &str) -> Result<bool, Error>;
+    /// Up to `limit` links that keep tokens, in the order of their ids, those after `after`.
+    async fn list_tokens(&self, after: &str, limit: u32) -> Result<Vec<SealedTokens>, Error>;
+    /// Puts newly sealed tokens in the place of `old`, if those are still there. Whoever holds the lease keeps it.
+    async fn reseal_tokens(&self, account: &str, old: &str, new: &str) -> Result<bool, Error>;
 }

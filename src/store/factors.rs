@@ -45,6 +45,8 @@ pub trait FactorStore: Send + Sync {
     /// Accepts the code of `step` if no code of it or of a later one was accepted before: of parallel calls with one
     /// step, and of all later ones, exactly one answers `true`.
     async fn accept_totp_step(&self, user: &UserId, step: i64) -> Result<bool, Error>;
+    /// Up to `limit` people with time-based codes and their sealed secrets, in the order of their ids, those after `after`.
+    async fn list_totp(&self, after: &str, limit: u32) -> Result<Vec<(UserId, String)>, Error>;
     /// Puts a newly sealed secret in the place of `old`, if that is still there.
     async fn reseal_totp(&self, user: &UserId, old: &str, new: &str) -> Result<bool, Error>;
     /// Switches time-based codes off and, in the same act, ends sessions; with the last factor the recovery codes go, too.

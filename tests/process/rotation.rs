@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::postgres;
 use crate::races::status;
-use crate::service::{Address, CHEAP, cookies, csrf, free_port, program, sign_in};
+use crate::service::{Address, CHEAP, cookies, csrf, free_port, program, run, said, sign_in};
 
 const OLD: &str = "rotated-old-secret-0123456789-abcdefghijkl";
 const NEW: &str = "rotated-new-secret-0123456789-abcdefghijkl";
@@ -57,8 +57,13 @@ impl Instance {
         let before = self.said().matches(expected).count();
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+        self.wait_for(expected, before + 1);
+    }
+
+    /// Waits until the log says `expected` so many times.
+    fn wait_for(&self, expected: &str, times: usize) {
         let since = Instant::now();
-        while self.said().matches(expected).count() == before {
+        while self.said().matches(expected).count() < times {
             assert!(since.elapsed() < Duration::from_secs(30), "no {expected:?}: {}", self.said());
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -183,4 +188,78 @@ fn a_broken_file_changes_nothing(folder: &Path, instance: &Instance) {
         let answer = instance.address.get("/api/get-session-example", &format!("Cookie: {session}\r\n"));
         assert_eq!(status(&answer), 200, "{text}: {answer}");
     }
+}
+
+/// The secret of somebody's time-based codes, stored under the old secret; the same, read by these secrets.
+fn codes(folder: &Path, store_them: bool, secrets: &[&str]) -> Option<Vec<u8>> {
+    use countersign::clock::Timestamp;
+    use countersign::model::{Email, NewUser, TotpRecord, UserId};
+    use countersign::sealed::{Sealer, TOTP_SECRETS};
+    use countersign::secret::{Secret, SecretRing, Secrets};
+    use countersign::store::{self, Database, Ends, OpenOptions};
+
+    let mut all = secrets.iter().map(|text| Secret::new(*text));
+    let secrets = Secrets::new(SecretRing::new(all.next().unwrap(), all.collect()));
+    let sealer = Sealer::new(secrets, TOTP_SECRETS);
+    Runtime::new().unwrap().block_on(async {
+        let database = Database::Sqlite(folder.join("test.db"));
+        let timeout = Duration::from_secs(20);
+        let store = store::open(&OpenOptions { database, max_connections: 2, timeout }).await.unwrap();
+        let (id, email) = (UserId::from_existing("ada"), Email::parse("ada@example.com").unwrap());
+        if store_them {
+            store.migrate().await.unwrap();
+            let created_at = Timestamp(1_800_000_000);
+            let ada = NewUser { id: id.clone(), email, name: None, password_hash: None, created_at };
+            let _ = store.create_user(&ada).await.unwrap();
+            let secret = sealer.seal("ada", b"her secret").unwrap();
+            let totp = TotpRecord { secret, last_step: 0, created_at };
+            let ends = Ends { keep: None, until: created_at };
+            assert!(store.enable_totp(&id, &totp, &[], ends).await.unwrap());
+        }
+        let found = store.find_factors(&id).await.unwrap().totp.unwrap();
+        store.close().await;
+        sealer.open("ada", &found.secret).map(|plain| plain.to_vec())
+    })
+}
+
+#[test]
+fn what_is_stored_is_sealed_anew_by_the_command_and_by_the_service() {
+    let url = |folder: &Path| format!("sqlite://{}", folder.join("test.db").display());
+    // By the command.
+    let folder = TempDir::new().unwrap();
+    let database = url(folder.path());
+    let variables = [("COUNTERSIGN_DATABASE_URL", database.as_str())];
+    assert!(codes(folder.path(), true, &[OLD]).is_some());
+    assert!(codes(folder.path(), false, &[NEW]).is_none(), "the control");
+    configure(folder.path(), &[NEW, OLD], "One");
+    let output = run(folder.path(), &["reseal"], &variables);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(
+        said(&output).contains("0 tokens of other sites, 1 secrets of time-based codes"),
+        "{}",
+        said(&output)
+    );
+    assert!(said(&output).contains("The others may leave"), "{}", said(&output));
+    assert_eq!(codes(folder.path(), false, &[NEW]).as_deref(), Some(b"her secret".as_slice()));
+    // The secret that sealed it is gone for good: that is said.
+    configure(folder.path(), &["another-secret-0123456789-abcdefghijklmnop"], "One");
+    let output = run(folder.path(), &["reseal"], &variables);
+    assert!(
+        output.status.success() && said(&output).contains("No secret of the list opens"),
+        "{}",
+        said(&output)
+    );
+
+    // By the service, when SIGHUP brings a newer secret.
+    let folder = TempDir::new().unwrap();
+    let database = url(folder.path());
+    assert!(codes(folder.path(), true, &[OLD]).is_some());
+    configure(folder.path(), &[OLD], "One");
+    let mut variables = vec![("COUNTERSIGN_DATABASE_URL", database.as_str()), ("COUNTERSIGN_LOG", "info")];
+    variables.extend(CHEAP);
+    let instance = Instance::start(folder.path(), 0, &variables);
+    configure(folder.path(), &[NEW, OLD], "One");
+    instance.hang_up("the secrets were replaced");
+    instance.wait_for("everything that is kept is sealed by the newest secret", 1);
+    assert_eq!(codes(folder.path(), false, &[NEW]).as_deref(), Some(b"her secret".as_slice()));
 }

@@ -9,6 +9,8 @@ mod busy;
 mod endings;
 mod factors;
 mod people;
+mod plans;
+mod resealing;
 mod roles;
 mod schema;
 mod sessions;

@@ -168,6 +168,8 @@ delegate! {
         fn find_tokens(user: &UserId, provider: &str) -> Option<SealedTokens>;
         fn lease_tokens(account: &str, lease: &TokenHash, now: Timestamp, until: Timestamp) -> Option<String>;
         fn renew_tokens(account: &str, lease: &TokenHash, sealed: &str) -> bool;
+        fn list_tokens(after: &str, limit: u32) -> Vec<SealedTokens>;
+        fn reseal_tokens(account: &str, old: &str, new: &str) -> bool;
     }
     Attempts {
         fn count_attempt(key: &TokenHash, now: Timestamp, window: i64) -> AttemptCount;
@@ -197,6 +199,7 @@ delegate! {
         fn find_factors(user: &UserId) -> Factors;
         fn enable_totp(user: &UserId, totp: &TotpRecord, recovery: &[TokenHash], ends: Ends<'_>) -> bool;
         fn accept_totp_step(user: &UserId, step: i64) -> bool;
+        fn list_totp(after: &str, limit: u32) -> Vec<(UserId, String)>;
         fn reseal_totp(user: &UserId, old: &str, new: &str) -> bool;
         fn remove_totp(user: &UserId, ends: Ends<'_>) -> bool;
         fn replace_recovery_codes(user: &UserId, codes: &[TokenHash]) -> ();

@@ -2,9 +2,12 @@
 
 use countersign::guards::Auth;
 use countersign::secret::{Secret, SecretRing};
+use countersign::signin::Resealing;
+use countersign::store::Accounts as _;
 
 use crate::app::{App, SECRET, STRATEGIES};
 use crate::browser::{PASSWORD, Steps as _};
+use crate::idp::Idp;
 
 const NEW: &str = "another-secret-0123456789-abcdefghijklmnopqrstuvw";
 const SESSION: &str = "next-auth.session-token";
@@ -81,4 +84,53 @@ async fn a_form_that_was_sent_out_before_is_taken_after() {
     stranger.set_cookie(CSRF, &again);
     let entered = stranger.form("/api/auth/callback/credentials", &fields).await;
     assert_eq!(entered.status, 200, "{}", entered.body);
+}
+
+/// Whoever does not come by while both secrets are known loses nothing either.
+#[rocket::async_test]
+async fn what_is_stored_outlives_the_secret_that_sealed_it() {
+    let idp = Idp::start().await;
+    let app = crate::oidc::start(&idp, "jwt").await;
+    crate::oidc::sign_in(&mut app.browser(), &idp, &crate::oidc::ada()).await;
+    let user = app.user("ada@example.com").await.unwrap().id;
+    let auth = app.client().rocket().state::<Auth>().unwrap();
+    let sign_in = auth.sign_in.as_ref().unwrap();
+    let sealed = async || app.store.find_tokens(&user, "acme").await.unwrap().unwrap().sealed;
+    let by_old = sealed().await;
+
+    // Used while both are known: sealed anew at once.
+    replace(&app, &[NEW, SECRET]);
+    assert!(sign_in.provider_tokens(&user, "acme").await.unwrap().is_some());
+    let by_new = sealed().await;
+    assert_ne!(by_old, by_new);
+    assert!(sign_in.provider_tokens(&user, "acme").await.unwrap().is_some());
+    assert_eq!(sealed().await, by_new, "once is enough");
+
+    // Not used: the background's pass does the same.
+    let third = "a-third-secret-0123456789-abcdefghijklmnopqrstuvw";
+    replace(&app, &[third, NEW]);
+    let report = Resealing::new(app.store.clone(), &auth.secrets).run().await.unwrap();
+    assert_eq!((report.tokens.renewed, report.lost()), (1, 0));
+    replace(&app, &[third]);
+    let tokens = sign_in.provider_tokens(&user, "acme").await.unwrap().unwrap();
+    assert_eq!(tokens.access_token, "access-1");
+
+    // The control: without either, they are unreadable.
+    replace(&app, &[SECRET]);
+    assert!(sign_in.provider_tokens(&user, "acme").await.unwrap().is_none());
+}
+
+/// A page for codes may be older than the newest secret: what it switches on must not be.
+#[rocket::async_test]
+async fn codes_are_switched_on_under_the_newest_secret() {
+    let app = App::new("jwt").await;
+    let mut ada = app.browser().enter("ada@example.com").await;
+    let page = ada.visit("/api/auth/account/security/totp").await;
+    replace(&app, &[NEW, SECRET]);
+    let phone = crate::factors::confirm(&app, &mut ada, &page.body).await;
+    replace(&app, &[NEW]);
+    app.clock.advance(60);
+    ada.try_sign_in("ada@example.com", PASSWORD).await;
+    let done = crate::factors::second_proof(&mut ada, &crate::factors::code(&phone, &app)).await;
+    assert_eq!(done.status, 200, "{}", done.body);
 }

@@ -164,6 +164,18 @@ impl Accounts for PostgresStore {
             .bind(sealed);
         self.change(query).await
     }
+
+    async fn list_tokens(&self, after: &str, limit: u32) -> Result<Vec<SealedTokens>, Error> {
+        let query = sqlx::query_as::<_, (String, String)>(sql::accounts::LIST_TOKENS)
+            .bind(after)
+            .bind(i64::from(limit));
+        let found = self.bounded(async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+        Ok(found.into_iter().map(|(account, sealed)| SealedTokens { account, sealed }).collect())
+    }
+
+    async fn reseal_tokens(&self, account: &str, old: &str, new: &str) -> Result<bool, Error> {
+        self.change(sqlx::query(sql::accounts::RESEAL_TOKENS).bind(account).bind(old).bind(new)).await
+    }
 }
 
 /// Holds the user's row within an act. `false` when the user is gone or disabled.

@@ -58,6 +58,13 @@ impl FactorStore for PostgresStore {
         self.change(sqlx::query(sql::factors::ACCEPT_TOTP_STEP).bind(user.as_str()).bind(step)).await
     }
 
+    async fn list_totp(&self, after: &str, limit: u32) -> Result<Vec<(UserId, String)>, Error> {
+        let query =
+            sqlx::query_as::<_, (String, String)>(sql::factors::LIST_TOTP).bind(after).bind(i64::from(limit));
+        let found = self.bounded(async { Ok(query.fetch_all(&self.pool).await?) }).await?;
+        Ok(found.into_iter().map(|(id, secret)| (UserId::from_existing(id), secret)).collect())
+    }
+
     async fn reseal_totp(&self, user: &UserId, old: &str, new: &str) -> Result<bool, Error> {
         self.change(sqlx::query(sql::factors::RESEAL_TOTP).bind(user.as_str()).bind(old).bind(new)).await
     }

@@ -52,6 +52,10 @@ pub(in crate::store) const LEASE_TOKENS: &str = "UPDATE accounts SET lease = $2,
      WHERE id = $1 AND lease_until <= $3 AND tokens IS NOT NULL RETURNING tokens";
 pub(in crate::store) const RENEW_TOKENS: &str =
     "UPDATE accounts SET tokens = $3, lease = NULL, lease_until = 0 WHERE id = $1 AND lease = $2";
+pub(in crate::store) const LIST_TOKENS: &str =
+    "SELECT id, tokens FROM accounts WHERE id > $1 AND tokens IS NOT NULL ORDER BY id LIMIT $2";
+pub(in crate::store) const RESEAL_TOKENS: &str =
+    "UPDATE accounts SET tokens = $3 WHERE id = $1 AND tokens = $2";
 /// Every statement of this file.
 pub(super) const ALL: &[&str] = &[
     FIND_ACCOUNT,
@@ -67,4 +71,6 @@ pub(super) const ALL: &[&str] = &[
     FIND_TOKENS,
     LEASE_TOKENS,
     RENEW_TOKENS,
+    LIST_TOKENS,
+    RESEAL_TOKENS,
 ];

@@ -11,6 +11,8 @@ pub(in crate::store) const ENABLE_TOTP: &str = "INSERT INTO totp (user_id, secre
      last_step = excluded.last_step, created_at = excluded.created_at";
 pub(in crate::store) const ACCEPT_TOTP_STEP: &str =
     "UPDATE totp SET last_step = $2 WHERE user_id = $1 AND last_step < $2";
+pub(in crate::store) const LIST_TOTP: &str =
+    "SELECT user_id, secret FROM totp WHERE user_id > $1 ORDER BY user_id LIMIT $2";
 pub(in crate::store) const RESEAL_TOTP: &str =
     "UPDATE totp SET secret = $3 WHERE user_id = $1 AND secret = $2";
 pub(in crate::store) const REMOVE_TOTP: &str = "DELETE FROM totp WHERE user_id = $1";
@@ -45,6 +47,7 @@ pub(super) const ALL: &[&str] = &[
     LIST_PASSKEYS,
     ENABLE_TOTP,
     ACCEPT_TOTP_STEP,
+    LIST_TOTP,
     RESEAL_TOTP,
     REMOVE_TOTP,
     REMOVE_RECOVERY_CODES,
