@@ -14,7 +14,7 @@ use crate::session::SessionError;
 /// Somebody is signed in, and signed in within `session.fresh_age` (15 minutes by default): for what must not be done by
 /// whoever finds an unlocked screen or a stolen cookie.
 ///
-/// Somebody who signed in longer ago is asked for a proof: the fairing's own catcher sends browsers to a page that takes
+/// Somebody who signed in longer ago, or whose token another program issued, is asked for a proof: the fairing's own catcher sends browsers to a page that takes
 /// a password or a link and brings them back where they were, and gives everybody else 403 with the code
 /// `reauthentication_required`. Nobody signed in forwards with 401, as [`Session`] does.
 ///
@@ -76,7 +76,8 @@ impl<'r> FromRequest<'r> for Fresh {
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, FreshError> {
         let session = match required(lookup(request).await.map(Session::new)) {
-            Outcome::Success(session) => session,
+            Outcome::Success(session) if session.data().is_proven_here() => session,
+            Outcome::Success(_) => return stale(request),
             Outcome::Error((status, error)) => return Outcome::Error((status, FreshError::Session(error))),
             Outcome::Forward(status) => return Outcome::Forward(status),
         };
@@ -87,9 +88,13 @@ impl<'r> FromRequest<'r> for Fresh {
         if age.is_some_and(|(age, limit)| age <= limit) {
             return Outcome::Success(Self(session));
         }
-        request.local_cache(Staleness::default).0.store(true, Ordering::Relaxed);
-        Outcome::Error((Status::Forbidden, FreshError::Stale))
+        stale(request)
     }
+}
+
+fn stale<T>(request: &Request<'_>) -> Outcome<T, FreshError> {
+    request.local_cache(Staleness::default).0.store(true, Ordering::Relaxed);
+    Outcome::Error((Status::Forbidden, FreshError::Stale))
 }
 
 impl Sentinel for Fresh {

@@ -48,6 +48,15 @@ pub enum Carrier {
 }
 
 impl SessionData {
+    /// Whether we asked the person for a proof ourselves, at `authenticated_at`. A token of another issuer says when it was
+    /// issued, and is issued anew again and again without anybody being asked: that is no proof.
+    #[must_use]
+    pub fn is_proven_here(&self) -> bool {
+        let claims = &self.claims;
+        self.strategy == Strategy::Database
+            || (claims.session_id().is_some() && claims.authenticated_at().is_some())
+    }
+
     /// The claims as a type of the application's own.
     ///
     /// # Errors

@@ -214,7 +214,12 @@ impl Sessions {
             Strategy::Database if renewed => stored.private.get().resealed(presented),
             Strategy::Database => return Ok(None),
             // The row only feeds the list of sessions. A token of another issuer has none.
-            Strategy::Jwt => self.jwt.mint(claims, now, session.authenticated_at)?.0,
+            Strategy::Jwt => {
+                let mut claims = claims.clone();
+                // Theirs does not say it, and one that is renewed must not seem younger than it is.
+                claims.set(AUTH_TIME, session.authenticated_at.0);
+                self.jwt.mint(&claims, now, session.authenticated_at)?.0
+            }
         };
         let by_previous_secret = false;
         let session = SessionData { renewed_at: now, expires_at, by_previous_secret, ..session.clone() };
