@@ -1,9 +1,10 @@
 //! `GET admin` and below: people, and what an administrator does about them.
 //!
-//! Every route asks for the role `admin`. Lists go on from the last address they showed, so that a page costs the same
+//! Every route asks for the role `admin`, and an act for a recent proof besides. Lists go on from the last address they showed, so that a page costs the same
 //! among a hundred people and among a million.
 
 use rocket::http::Status;
+use rocket::request::{FromRequest, Outcome};
 use rocket::{Request, State, get, post};
 use serde_json::{Value, json};
 
@@ -12,7 +13,7 @@ use super::failure::Failure;
 use super::form::{CheckedForm, FormError};
 use super::page::page as render;
 use super::session::Sender;
-use crate::guards::{Admin, Auth, Role};
+use crate::guards::{Admin, Auth, Fresh, Role, Session};
 use crate::model::{DisplayName, Email, Permission, User, UserId};
 use crate::pages::{PageContext, Pages};
 use crate::session::encode_component;
@@ -20,6 +21,27 @@ use crate::signin::{AdminAct, AdminError, Person};
 
 /// People on a page.
 const PAGE: u32 = 50;
+
+/// An administrator who proved a moment ago who they are: nobody's cookie is worth more to whoever finds it.
+pub(super) struct Acting(Session);
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for Acting {
+    type Error = ();
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, ()> {
+        match Role::<Admin>::from_request(request).await {
+            Outcome::Success(_) => {}
+            Outcome::Error((status, _)) => return Outcome::Error((status, ())),
+            Outcome::Forward(status) => return Outcome::Forward(status),
+        }
+        match Fresh::from_request(request).await {
+            Outcome::Success(fresh) => Outcome::Success(Self(fresh.into_inner())),
+            Outcome::Error((status, _)) => Outcome::Error((status, ())),
+            Outcome::Forward(status) => Outcome::Forward(status),
+        }
+    }
+}
 
 #[get("/admin?<q>&<after>")]
 pub(super) async fn people(
@@ -72,7 +94,7 @@ pub(super) async fn act(
     sender: Sender<'_>,
     auth: &State<Auth>,
     pages: &State<Pages>,
-    admin: Role<Admin>,
+    admin: Acting,
     context: PageContext,
     id: &str,
     form: Result<CheckedForm, FormError>,
@@ -89,7 +111,7 @@ pub(super) async fn act(
     let Some(act) = act_of(&form) else {
         return show(sender.0, auth, pages, &context, &id, complaint("error_role_name")).await;
     };
-    match sign_in.administer(admin.session().data(), &id, &act).await {
+    match sign_in.administer(admin.0.data(), &id, &act).await {
         Ok(()) => {
             let id = encode_component(id.as_str());
             Answer::see_other(format!("{}/{id}?notice=done", auth.config.url.base("admin/users")))
