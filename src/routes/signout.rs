@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::form::{CheckedForm, FormError};
 use super::page::page as render;
 use super::session::{Sender, delete_session_cookie};
-use crate::guards::{Auth, CsrfError, lookup, rotate};
+use crate::guards::{Auth, CsrfError, Outbox, lookup, rotate};
 use crate::pages::{PageContext, Pages};
 
 #[get("/signout")]
@@ -62,5 +62,8 @@ async fn end(request: &Request<'_>, auth: &Auth) -> Result<(), Failure> {
         Failure::internal()
     })?;
     delete_session_cookie(request, auth);
+    // Nor is a sign-in left that waits for its second proof, or a code that was mailed for this browser.
+    Outbox::of(request).put(auth.cookies.delete_pending());
+    Outbox::of(request).put([auth.cookies.delete_mailed_code()]);
     Ok(())
 }
