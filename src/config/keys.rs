@@ -308,7 +308,18 @@ pub const KEYS: &[Key] = &[
     ),
     key("limits.per_address", "1 to 1000000", "50", "Wrong passwords from one address (IPv6: from one /64)."),
     key("limits.sign_ups_per_address", "1 to 1000000", "20", "Accounts made from one address."),
-    key("limits.mails_per_recipient", "1 to 1000000", "5", "Mails with a link to one e-mail address."),
+    key(
+        "limits.mails_per_recipient",
+        "1 to 1000000",
+        "5",
+        "Mails with a link to one e-mail address, asked for from one network address.",
+    ),
+    key(
+        "limits.mails_per_recipient_everywhere",
+        "1 to 1000000",
+        "20",
+        "Mails with a link to one e-mail address, asked for from all network addresses together.",
+    ),
     key("limits.mails_per_address", "1 to 1000000", "20", "Mails with a link asked for from one address."),
     key(
         "audit_log.keep",

@@ -218,6 +218,11 @@ fn limits(reader: &mut Reader<'_>) -> LimitsConfig {
         per_address: reader.number("limits.per_address", 1..=1_000_000, 50),
         sign_ups_per_address: reader.number("limits.sign_ups_per_address", 1..=1_000_000, 20),
         mails_per_recipient: reader.number("limits.mails_per_recipient", 1..=1_000_000, 5),
+        mails_per_recipient_everywhere: reader.number(
+            "limits.mails_per_recipient_everywhere",
+            1..=1_000_000,
+            20,
+        ),
         mails_per_address: reader.number("limits.mails_per_address", 1..=1_000_000, 20),
     }
 }

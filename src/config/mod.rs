@@ -182,8 +182,10 @@ pub struct LimitsConfig {
     pub per_address: i64,
     /// `sign_ups_per_address`. _Default: 20._
     pub sign_ups_per_address: i64,
-    /// `mails_per_recipient`: mails with a link to one address. _Default: 5._
+    /// `mails_per_recipient`: mails with a link to one address, asked for from one network address. _Default: 5._
     pub mails_per_recipient: i64,
+    /// `mails_per_recipient_everywhere`: mails with a link to one address, asked for from all. _Default: 20._
+    pub mails_per_recipient_everywhere: i64,
     /// `mails_per_address`: mails with a link asked for from one network address. _Default: 20._
     pub mails_per_address: i64,
 }

@@ -127,7 +127,7 @@ impl Limits {
     }
 
     /// Counts a mail that anybody can ask for: against the client first, so that who asks too often uses up nobody's
-    /// mailbox.
+    /// mailbox, nor the mails that somebody else may ask for themselves.
     ///
     /// # Errors
     /// [`store::Error`]: unknown, so do not go on.
@@ -135,7 +135,8 @@ impl Limits {
         let address = network_of(address);
         self.count(&[
             (key(&["mail address", &address]), self.config.mails_per_address),
-            (key(&["mail recipient", to.as_str()]), self.config.mails_per_recipient),
+            (key(&["mail", to.as_str(), &address]), self.config.mails_per_recipient),
+            (key(&["mail recipient", to.as_str()]), self.config.mails_per_recipient_everywhere),
         ])
         .await
     }

@@ -351,7 +351,7 @@ async fn mails_are_limited_by_recipient_and_by_client() {
 
 #[rocket::async_test]
 async fn hostile_addresses_are_one_recipient_or_none() {
-    let toml = "[default.auth.limits]\nmails_per_address = 1000\nmails_per_recipient = 1000\n";
+    let toml = "[default.auth.limits]\nmails_per_address = 1000\nmails_per_recipient = 1000\nmails_per_recipient_everywhere = 1000\n";
     let app = Setup::new("jwt").toml(toml).start().await;
     let corpus = data::read("corpus", "usernames.json");
     let (mut sent, mut refused) = (0, 0);
