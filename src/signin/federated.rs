@@ -115,6 +115,10 @@ impl SignIn {
             }
             (Ruling::Link, _) => self.link(arrival).await,
             (Ruling::LinkByAddress, Facts { holder: Some(holder), .. }) => {
+                // A link lasts: it is made when both proofs are given, which is on the account page.
+                if self.store.find_factors(&holder.id).await?.is_on() {
+                    return self.enter_as(arrival, holder, std::future::ready(Ok(()))).await.map(Some);
+                }
                 self.enter_new(arrival, holder, How::Link).await
             }
             (Ruling::TakeOver, Facts { holder: Some(holder), .. }) => {
