@@ -14,6 +14,7 @@ use std::sync::Arc;
 use super::errors::SignInError;
 use super::limits::Counted;
 use super::service::{Client, SignIn};
+use crate::audit::{AuditEvent, Entry};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{EmailConfig, SiteUrl};
 use crate::mail::{Letter, LetterKind, MailQueue};
@@ -76,7 +77,11 @@ impl SignIn {
     pub(super) async fn count_mail(&self, email: &Email, client: &Client) -> Result<(), SignInError> {
         match self.limits.count_mail(email, client.address).await? {
             Counted::Allowed(_) => Ok(()),
-            Counted::Refused(hit) => Err(SignInError::Limited(hit)),
+            Counted::Refused(hit) => {
+                let entry = Entry::new(AuditEvent::LimitHit).email(Some(email)).address(client.address);
+                self.audit.record(entry.detail("limit", "mail")).await;
+                Err(SignInError::Limited(hit))
+            }
         }
     }
 

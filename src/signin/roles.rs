@@ -167,8 +167,9 @@ fn entry_of(admin: &SessionData, id: &UserId, act: &AdminAct) -> Entry {
     };
     let entry =
         Entry::new(event).user(id).session(&admin.id).detail("by", Detail::words(admin.user_id.as_str()));
-    match role {
-        Some(role) => entry.detail("role", Detail::words(role.as_str())),
-        None => entry,
+    match (act, role) {
+        (_, Some(role)) => entry.detail("role", Detail::words(role.as_str())),
+        (AdminAct::RemoveFactors, None) => entry.detail("change", "all_removed"),
+        (_, None) => entry,
     }
 }
