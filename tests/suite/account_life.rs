@@ -10,7 +10,7 @@ use crate::email::{enter_by_mail, follow, path_of};
 
 const NEW: &str = "another good password";
 
-async fn post(browser: &mut Browser<'_>, path: &str, fields: &[(&str, &str)]) -> Answer {
+pub(crate) async fn post(browser: &mut Browser<'_>, path: &str, fields: &[(&str, &str)]) -> Answer {
     let token = browser.csrf().await;
     let mut all = vec![("csrfToken", token.as_str())];
     all.extend(fields);

@@ -19,7 +19,7 @@ impl App {
     }
 
     /// All records.
-    async fn records(&self) -> Vec<AuditRecord> {
+    pub(crate) async fn records(&self) -> Vec<AuditRecord> {
         self.flush_audit().await;
         self.store.audit_after(0, &AuditFilter::default(), 10_000).await.unwrap()
     }

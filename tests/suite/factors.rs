@@ -35,7 +35,7 @@ pub(crate) fn code(phone: &Totp, app: &App) -> String {
 }
 
 /// Switches codes on; the phone and the recovery codes.
-async fn switch_on(app: &App, browser: &mut Browser<'_>) -> (Totp, Vec<String>) {
+pub(crate) async fn switch_on(app: &App, browser: &mut Browser<'_>) -> (Totp, Vec<String>) {
     let page = browser.visit("/api/auth/account/security/totp").await;
     assert_eq!(page.status, 200, "{}", page.body);
     let phone = app_of(&texts(&page.body, "code.secret")[0]);
@@ -61,7 +61,7 @@ pub(crate) async fn confirm(app: &App, browser: &mut Browser<'_>, page: &str) ->
 }
 
 /// The first proof of somebody who has a second factor.
-async fn first_proof<'a>(app: &'a App, email: &str) -> Browser<'a> {
+pub(crate) async fn first_proof<'a>(app: &'a App, email: &str) -> Browser<'a> {
     let mut browser = app.browser();
     let answer = browser.try_sign_in(email, PASSWORD).await;
     assert_eq!(answer.json()["url"], format!("{ORIGIN}/api/auth/factor"), "{}", answer.body);

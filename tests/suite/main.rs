@@ -7,6 +7,7 @@ mod account_life;
 #[expect(unreachable_pub, reason = "the file of the guide, word for word")]
 mod acme;
 mod app;
+mod attacks;
 mod audit;
 mod browser;
 mod clocks;
