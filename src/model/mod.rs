@@ -22,5 +22,5 @@ pub use linked_account::{ExternalId, LinkedAccount, NewAccount};
 pub use name::{DisplayName, DisplayNameError};
 pub use request_id::RequestId;
 pub use session_record::{AuthMethod, Revocation, SessionRecord, Strategy, Subject};
-pub use user::{NewUser, User, UserId};
+pub use user::{NewUser, SecurityStamp, User, UserId};
 pub use verification::{MailedCode, Purpose, Verification};

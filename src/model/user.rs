@@ -41,6 +41,21 @@ impl fmt::Display for UserId {
     }
 }
 
+/// Counts what ended a user's sessions: a new password, an eviction, "sign out everywhere". Whoever proves who they are
+/// does so under one stamp, and a session begins only while it is still that one: what ends sessions also ends the sign-ins
+/// that are under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SecurityStamp(pub i64);
+
+impl SecurityStamp {
+    /// The stamp after one more such act.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
 /// A person who can sign in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
@@ -58,6 +73,8 @@ pub struct User {
     pub disabled_at: Option<Timestamp>,
     /// When the account was made.
     pub created_at: Timestamp,
+    /// The stamp of this moment.
+    pub security_stamp: SecurityStamp,
 }
 
 /// What an account is made from.

@@ -58,26 +58,27 @@ impl Credentials {
         };
         let stored = found.as_ref().and_then(|found| found.password_hash.as_deref());
         let verdict = self.hasher.verify(password, stored).await?;
-        let (Verdict::Right { outdated }, Some(UserWithPassword { user, .. })) = (verdict, found) else {
+        let (Verdict::Right { outdated }, Some(UserWithPassword { user, password_hash })) = (verdict, found)
+        else {
             return Err(CredentialsError::Wrong);
         };
         if user.disabled_at.is_some() {
             return Err(CredentialsError::Wrong);
         }
-        if outdated {
-            self.strengthen(&user.id, password).await;
+        if let Some(old) = password_hash.filter(|_| outdated) {
+            self.strengthen(&user.id, &old, password).await;
         }
         Ok(Identity { user, method: AuthMethod::Pwd, provider: "credentials".to_owned(), profile: None })
     }
 
     /// Replaces a hash made with weaker parameters while the password is at hand. That it fails is no reason to
-    /// refuse a right password: the next sign-in tries again.
-    async fn strengthen(&self, user: &crate::model::UserId, password: &Password) {
+    /// refuse a right password: the next sign-in tries again. A password that was changed meanwhile stays changed.
+    async fn strengthen(&self, user: &crate::model::UserId, old: &str, password: &Password) {
         let hash = match self.hasher.hash(password).await {
             Ok(hash) => hash,
             Err(error) => return tracing::warn!(%error, "a password could not be hashed anew"),
         };
-        if let Err(error) = self.store.set_password_hash(user, &hash).await {
+        if let Err(error) = self.store.strengthen_hash(user, old, &hash).await {
             tracing::warn!(%error, "a stronger password hash could not be stored");
         }
     }

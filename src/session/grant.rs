@@ -19,9 +19,9 @@ pub enum IssueError {
     /// No random bytes.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
-    /// The user is gone or was disabled meanwhile.
-    #[error("the user is gone or disabled")]
-    NoSuchUser,
+    /// The user is gone, or was disabled or signed out everywhere since they proved who they are.
+    #[error("the user is gone, disabled, or was signed out meanwhile")]
+    UserChanged,
 }
 
 /// A session or token to be carried by the browser.
@@ -44,7 +44,7 @@ impl std::fmt::Debug for Issued {
 /// Who signs in, how, and from where.
 #[derive(Debug)]
 pub struct Grant<'a> {
-    /// The person.
+    /// The person, as they were when they proved who they are.
     pub user: &'a User,
     /// How they proved it.
     pub method: AuthMethod,

@@ -14,7 +14,7 @@ use super::{CookieRules, RevocationList, Sessions};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, SessionConfig};
 use crate::metrics;
-use crate::model::{SessionRecord, Strategy, Subject, User, UserId};
+use crate::model::{SecurityStamp, SessionRecord, Strategy, Subject, User, UserId};
 use crate::secret::{Derived, PlainToken, Secrets, TokenHash};
 use crate::store::{self, Inserted, Replaced, Store};
 use crate::token::Claims;
@@ -182,9 +182,9 @@ impl Sessions {
             .replaces
             .map(|old| Replaced { id: old.id, revoke_until: self.last_moment(old.authenticated_at) });
         let session = session_of(record.clone(), grant.user, Carrier::Cookie)?;
-        match stored.store.insert_session(&record, old).await? {
+        match stored.store.insert_session(&record, grant.user.security_stamp, old).await? {
             Inserted::Inserted => {}
-            Inserted::NoSuchUser => return Err(IssueError::NoSuchUser),
+            Inserted::UserChanged => return Err(IssueError::UserChanged),
         }
         if let Some(old) = old {
             stored.revocations.add(&Subject::Session(old.id), now, old.revoke_until);
@@ -278,14 +278,21 @@ impl Sessions {
         Ok(ended.len() as u64)
     }
 
-    /// Replaces a password and, in the same act, ends the user's other sessions. `false` when the user is gone.
+    /// Replaces a password and, in the same act, ends the user's other sessions. `false` when the user is gone, or not as
+    /// `seen` any more.
     ///
     /// # Errors
     /// [`store::Error`]; password and sessions are as before then.
-    pub async fn change_password(&self, session: &SessionData, hash: &str) -> Result<bool, store::Error> {
+    pub async fn change_password(
+        &self,
+        session: &SessionData,
+        hash: &str,
+        seen: SecurityStamp,
+    ) -> Result<bool, store::Error> {
         let stored = self.store()?;
         let until = self.last_moment(self.clock.now());
-        let changed = stored.store.change_password(&session.user_id, hash, Some(&session.id), until).await?;
+        let (user, keep) = (&session.user_id, Some(&session.id));
+        let changed = stored.store.change_password(user, hash, seen, keep, until).await?;
         self.note_ended(changed.as_deref().unwrap_or_default(), until)?;
         Ok(changed.is_some())
     }

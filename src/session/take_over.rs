@@ -1,7 +1,7 @@
 //! Ending what somebody held who was not the owner.
 
 use super::Sessions;
-use crate::model::{DisplayName, NewAccount, UserId};
+use crate::model::{DisplayName, NewAccount, SecurityStamp, UserId};
 use crate::store::{self, Linked};
 
 impl Sessions {
@@ -12,12 +12,13 @@ impl Sessions {
     pub(crate) async fn take_over(
         &self,
         user: &UserId,
+        seen: SecurityStamp,
         name: Option<&DisplayName>,
         account: &NewAccount,
     ) -> Result<Linked, store::Error> {
         let stored = self.store()?;
         let now = self.clock.now();
-        let linked = stored.store.take_over(user, name, account, now, self.last_moment(now)).await?;
+        let linked = stored.store.take_over(user, seen, name, account, now, self.last_moment(now)).await?;
         // It is done; that this process learns of it a second later is no failure.
         if linked == Linked::Linked
             && let Err(error) = self.refresh_revocations().await

@@ -6,7 +6,7 @@ use super::service::{Client, SignIn};
 use crate::audit::{AuditEvent, Entry};
 use crate::clock::Timestamp;
 use crate::mail::LetterKind;
-use crate::model::{DisplayName, DisplayNameError, Email, EmailError, SessionRecord};
+use crate::model::{DisplayName, DisplayNameError, Email, EmailError, SecurityStamp, SessionRecord};
 use crate::providers::hasher::HashError;
 use crate::providers::passwords::{self, PasswordError};
 use crate::providers::{Credentials, CredentialsError};
@@ -130,12 +130,15 @@ impl SignIn {
         let user = self.store.find_user(&session.user_id).await.map_err(SignInError::from)?;
         let email = user.ok_or(AccountError::WrongPassword)?.email;
         passwords::check(&change.new, &email, &self.site_name)?;
-        if let Err(error) = self.prove(credentials, &email, &change).await {
-            self.record_failed_change(session, &error).await;
-            return Err(error);
-        }
+        let seen = match self.prove(credentials, &email, &change).await {
+            Ok(seen) => seen,
+            Err(error) => {
+                self.record_failed_change(session, &error).await;
+                return Err(error);
+            }
+        };
         let hash = credentials.hasher().hash(&change.new).await.map_err(hash_error)?;
-        let changed = self.sessions.change_password(session, &hash).await.map_err(SignInError::from)?;
+        let changed = self.sessions.change_password(session, &hash, seen).await.map_err(SignInError::from)?;
         if !changed {
             return Err(AccountError::WrongPassword);
         }
@@ -193,7 +196,7 @@ impl SignIn {
         credentials: &Credentials,
         email: &Email,
         change: &PasswordChange,
-    ) -> Result<(), AccountError> {
+    ) -> Result<SecurityStamp, AccountError> {
         let attempt = Attempt { account: email.as_str(), address: change.client.address };
         let receipt = match self.limits.count_sign_in(attempt).await.map_err(SignInError::from)? {
             Counted::Allowed(receipt) => receipt,
@@ -201,9 +204,9 @@ impl SignIn {
         };
         let proof = credentials.identify(Some(email), &change.current).await;
         match proof {
-            Ok(_) => {
+            Ok(identity) => {
                 self.forgive(receipt).await;
-                Ok(())
+                Ok(identity.user.security_stamp)
             }
             Err(CredentialsError::Wrong) => Err(AccountError::WrongPassword),
             Err(error) => {

@@ -137,8 +137,8 @@ impl From<IssueError> for SignInError {
     fn from(error: IssueError) -> Self {
         match error {
             IssueError::Store(error) => Self::Store(error),
-            // Disabled between the password and the session: the answer is that of a disabled user.
-            IssueError::NoSuchUser => Self::Credentials,
+            // Disabled or signed out everywhere between the password and the session: as if it had come after.
+            IssueError::UserChanged => Self::Credentials,
             other => Self::Internal(other.to_string()),
         }
     }

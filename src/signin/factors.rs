@@ -23,7 +23,7 @@ use super::limits::{Counted, LimitHit};
 use super::service::SignIn;
 use crate::audit::{self, AuditEvent};
 use crate::clock::{Clock, Timestamp};
-use crate::model::{AuthMethod, Factors, PasskeyRecord, User, UserId};
+use crate::model::{AuthMethod, Factors, PasskeyRecord, SecurityStamp, User, UserId};
 use crate::providers::passkeys::{PasskeyError, Passkeys};
 use crate::providers::totp::TotpKey;
 use crate::providers::{Identity, recovery};
@@ -72,6 +72,8 @@ struct Pending {
     user: UserId,
     method: AuthMethod,
     began: Timestamp,
+    /// The person's stamp at the first proof. A pending sign-in without one is of an older version, and over.
+    stamp: SecurityStamp,
 }
 
 /// A challenge that was given to a browser.
@@ -175,6 +177,7 @@ impl SignIn {
             user: identity.user.id.clone(),
             method: identity.method,
             began: factors.clock.now(),
+            stamp: identity.user.security_stamp,
         };
         factors.pending.seal_json("", &pending).map(Some).map_err(|error| internal(&error))
     }
@@ -201,7 +204,8 @@ impl SignIn {
         let factors = self.factors()?;
         let pending = factors.open_pending(sealed)?;
         let user = self.store.find_user(&pending.user).await?.ok_or(FactorError::Expired)?;
-        if user.disabled_at.is_some() {
+        // What ended the person's sessions since the first proof has ended this, too.
+        if user.disabled_at.is_some() || user.security_stamp != pending.stamp {
             return Err(FactorError::Expired);
         }
         let receipt = match self.limits.count_second_factor(&user.id).await? {

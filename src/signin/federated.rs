@@ -6,7 +6,9 @@ use super::hooks::{Event, FederatedFailure, SignInAttempt};
 use super::linking::{Case, Here, Known, Policy, Refusal, Ruling, decide};
 use super::service::{Client, SignIn, failure_code};
 use crate::clock::Timestamp;
-use crate::model::{AuthMethod, Email, ExternalId, LinkedAccount, NewAccount, NewUser, User, UserId};
+use crate::model::{
+    AuthMethod, Email, ExternalId, LinkedAccount, NewAccount, NewUser, SecurityStamp, User, UserId,
+};
 use crate::providers::{Federation, Identity, Profile, Provider, ProviderTokens, Transaction};
 use crate::session::SessionData;
 use crate::store::{self, Linked, Unlinked, UserWithPassword};
@@ -126,9 +128,10 @@ impl SignIn {
                     name: arrival.profile.name.clone(),
                     image: None,
                     email_verified_at: Some(arrival.now),
+                    security_stamp: holder.security_stamp.next(),
                     ..holder
                 };
-                self.enter_new(arrival, user, How::TakeOver).await
+                self.enter_new(arrival, user, How::TakeOver { seen: holder.security_stamp }).await
             }
             (Ruling::Create { proven }, _) => {
                 let user = newcomer(arrival, proven)?;
@@ -180,7 +183,9 @@ impl SignIn {
         let settle = async {
             let linked = match how {
                 How::Link => self.store.link_account(&user.id, &account).await?,
-                How::TakeOver => self.sessions.take_over(&user.id, user.name.as_ref(), &account).await?,
+                How::TakeOver { seen } => {
+                    self.sessions.take_over(&user.id, seen, user.name.as_ref(), &account).await?
+                }
                 How::Create => {
                     let new = NewUser {
                         id: user.id.clone(),
@@ -199,7 +204,7 @@ impl SignIn {
             match how {
                 How::Create => self.tell(&Event::SignedUp { user: &user }).await,
                 How::Link => self.tell_linked(&user.id, arrival).await,
-                How::TakeOver => {
+                How::TakeOver { .. } => {
                     let (user, provider) = (&user.id, arrival.provider.config().id.as_str());
                     let address = arrival.client.address;
                     self.tell(&Event::AccountTakenOver { user, provider, address }).await;
@@ -231,7 +236,7 @@ impl SignIn {
         let entry = Entry { client: &arrival.client, replaces: arrival.session };
         match self.enter_and(&identity, entry, settle).await {
             Ok(entered) => Ok(Arrived::Entered(entered)),
-            // Disabled between the look-up and the session.
+            // Disabled or signed out everywhere between the look-up and the session.
             Err(SignInError::Credentials) => Err(SignInError::Denied(None)),
             Err(error) => Err(error),
         }
@@ -310,7 +315,7 @@ impl SignIn {
 enum How {
     Create,
     Link,
-    TakeOver,
+    TakeOver { seen: SecurityStamp },
 }
 
 fn external(arrival: &Arrival<'_>) -> ExternalId {
@@ -354,6 +359,7 @@ fn newcomer(arrival: &Arrival<'_>, proven: bool) -> Result<User, SignInError> {
         email_verified_at: proven.then_some(arrival.now),
         disabled_at: None,
         created_at: arrival.now,
+        security_stamp: SecurityStamp::default(),
     })
 }
 

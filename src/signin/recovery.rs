@@ -121,12 +121,11 @@ impl SignIn {
         let user = self.store.find_user(&session.user_id).await.map_err(SignInError::from)?;
         let email = user.ok_or(AccountError::WrongPassword)?.email;
         let found = self.store.find_user_by_email(&email).await.map_err(SignInError::from)?;
-        if found.is_none_or(|found| found.password_hash.is_some()) {
-            return Err(AccountError::WrongPassword);
-        }
+        let without = found.filter(|found| found.user.id == session.user_id && found.password_hash.is_none());
+        let seen = without.ok_or(AccountError::WrongPassword)?.user.security_stamp;
         passwords::check(password, &email, &self.site_name)?;
         let hash = credentials.hasher().hash(password).await.map_err(super::account::hash_error)?;
-        let changed = self.sessions.change_password(session, &hash).await.map_err(SignInError::from)?;
+        let changed = self.sessions.change_password(session, &hash, seen).await.map_err(SignInError::from)?;
         if !changed {
             return Err(AccountError::WrongPassword);
         }

@@ -16,7 +16,7 @@ use super::service::{Client, SignIn};
 use crate::audit::{AuditEvent, Entry};
 use crate::clock::Timestamp;
 use crate::mail::LetterKind;
-use crate::model::{DisplayName, Email, NewUser, Purpose, User, UserId};
+use crate::model::{DisplayName, Email, NewUser, Purpose, SecurityStamp, User, UserId};
 use crate::providers::{Hasher, passwords};
 use crate::secret::Password;
 use crate::store::Created;
@@ -87,6 +87,7 @@ impl SignIn {
                     email_verified_at: None,
                     disabled_at: None,
                     created_at: now,
+                    security_stamp: SecurityStamp::default(),
                 };
                 self.tell(&Event::SignedUp { user: &user }).await;
             }

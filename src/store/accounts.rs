@@ -4,7 +4,9 @@ use rocket::async_trait;
 
 use super::Error;
 use crate::clock::Timestamp;
-use crate::model::{DisplayName, ExternalId, LinkedAccount, NewAccount, NewUser, User, UserId};
+use crate::model::{
+    DisplayName, ExternalId, LinkedAccount, NewAccount, NewUser, SecurityStamp, User, UserId,
+};
 use crate::secret::TokenHash;
 
 /// What came of linking.
@@ -67,11 +69,12 @@ pub trait Accounts: Send + Sync {
     async fn link_account(&self, user: &UserId, account: &NewAccount) -> Result<Linked, Error>;
     /// The owner of an address arrives at an account whose holder never proved that address. In one act: the password,
     /// every second factor, every link and every session of the holder end (revoked until `revoke_until`), the address is proven as of `now`,
-    /// the name becomes `name`, and the owner's account is linked. [`Linked::NoSuchUser`] when the address was proven
-    /// meanwhile or the user is gone or disabled.
+    /// the name becomes `name`, the owner's account is linked, and the stamp moves on by one. [`Linked::NoSuchUser`] when
+    /// the address was proven meanwhile, the stamp is not `seen` any more, or the user is gone or disabled.
     async fn take_over(
         &self,
         user: &UserId,
+        seen: SecurityStamp,
         name: Option<&DisplayName>,
         account: &NewAccount,
         now: Timestamp,

@@ -4,7 +4,7 @@ use rocket::async_trait;
 
 use super::Error;
 use crate::clock::Timestamp;
-use crate::model::{SessionRecord, User, UserId};
+use crate::model::{SecurityStamp, SessionRecord, User, UserId};
 use crate::secret::TokenHash;
 
 /// What came of adding a session.
@@ -13,8 +13,8 @@ use crate::secret::TokenHash;
 pub enum Inserted {
     /// The session exists now.
     Inserted,
-    /// The user is gone or disabled; nothing was added.
-    NoSuchUser,
+    /// The user is gone, disabled, or their stamp is another by now; nothing was added.
+    UserChanged,
 }
 
 /// The session that a new one takes the place of.
@@ -30,13 +30,16 @@ pub struct Replaced {
 #[async_trait]
 pub trait Sessions: Send + Sync {
     /// Adds a session. Fails on an id that exists (256 random bits do not collide: it is a fault, and never replaces
-    /// a row), and when the user does not exist or is disabled ([`Inserted::NoSuchUser`]).
+    /// a row). Adds nothing when the user does not exist, is disabled, or has another stamp than the sign-in saw
+    /// ([`Inserted::UserChanged`]): of a sign-in and an act that ends sessions one comes first, and if that is the act,
+    /// the sign-in is over.
     ///
     /// The session it `replaces`, whose ever it is, ends in the same act as by [`Sessions::end_session`] without an
     /// owner: there is the new one or the old one, never both and never neither.
     async fn insert_session(
         &self,
         session: &SessionRecord,
+        seen: SecurityStamp,
         replaces: Option<Replaced>,
     ) -> Result<Inserted, Error>;
     /// The session and its user in one query. The row is returned even when it is expired or its user disabled.
@@ -61,7 +64,8 @@ pub trait Sessions: Send + Sync {
         owner: Option<&UserId>,
         revoke_until: Timestamp,
     ) -> Result<bool, Error>;
-    /// Ends all sessions of a user but `keep`, each as [`Sessions::end_session`] does, in one act. Which ended.
+    /// Ends all sessions of a user but `keep`, each as [`Sessions::end_session`] does, and moves the user's stamp on, in
+    /// one act. Which ended.
     async fn end_sessions_of(
         &self,
         user: &UserId,

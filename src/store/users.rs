@@ -4,7 +4,7 @@ use rocket::async_trait;
 
 use super::Error;
 use crate::clock::Timestamp;
-use crate::model::{DisplayName, Email, NewUser, User, UserId};
+use crate::model::{DisplayName, Email, NewUser, SecurityStamp, User, UserId};
 use crate::secret::TokenHash;
 
 /// What came of creating a user.
@@ -41,15 +41,17 @@ pub trait Users: Send + Sync {
     async fn find_user(&self, id: &UserId) -> Result<Option<User>, Error>;
     /// Finds a user and the password's hash by canonical address.
     async fn find_user_by_email(&self, email: &Email) -> Result<Option<UserWithPassword>, Error>;
-    /// Replaces the password's hash. `false` when there is no such user.
-    async fn set_password_hash(&self, id: &UserId, hash: &str) -> Result<bool, Error>;
+    /// Replaces the hash `old` of a password by a stronger one of the same password. `false` when the user is gone or
+    /// has another password by now.
+    async fn strengthen_hash(&self, id: &UserId, old: &str, new: &str) -> Result<bool, Error>;
     /// Replaces the password's hash and, in the same act, ends every session of the user but `keep`, as
     /// [`Sessions::end_sessions_of`] does, and with them every access token and every mailed secret that opens anything.
-    /// Which sessions ended; `None` when there is no such user.
+    /// Which sessions ended; `None` when there is no such user, or their stamp is not `seen` any more.
     async fn change_password(
         &self,
         id: &UserId,
         hash: &str,
+        seen: SecurityStamp,
         keep: Option<&TokenHash>,
         revoke_until: Timestamp,
     ) -> Result<Option<Vec<TokenHash>>, Error>;

@@ -6,7 +6,7 @@ use countersign::model::{ExternalId, NewAccount, TotpRecord, UserId};
 use countersign::secret::TokenHash;
 use countersign::store::{Ends, Linked, Unlinked};
 
-use crate::{Fresh, NOW, email, new_user, on_both, session, user};
+use crate::{FIRST, Fresh, NOW, email, new_user, on_both, session, stamp, user};
 
 on_both!(
     a_link_comes_back_and_is_one_persons,
@@ -117,7 +117,17 @@ async fn the_owner_of_an_address_arrives(fresh: &Fresh) {
     let totp = TotpRecord { secret: "sealed".to_owned(), last_step: 1, created_at: NOW };
     let ends = Ends { keep: Some(&planted), until: NOW.plus(99) };
     assert!(store.enable_totp(&squatted, &totp, &[TokenHash::of("code")], ends).await.unwrap());
-    let taken = store.take_over(&squatted, None, &account("owner"), NOW.plus(5), NOW.plus(99)).await.unwrap();
+    let taken = store
+        .take_over(
+            &squatted,
+            stamp(store, &squatted).await,
+            None,
+            &account("owner"),
+            NOW.plus(5),
+            NOW.plus(99),
+        )
+        .await
+        .unwrap();
     assert_eq!(taken, Linked::Linked);
     let found = store.find_user_by_email(&email("ada@example.com")).await.unwrap().unwrap();
     assert_eq!((found.password_hash, found.user.name), (None, None));
@@ -129,12 +139,22 @@ async fn the_owner_of_an_address_arrives(fresh: &Fresh) {
     let revoked = store.revocations_after(0, 10).await.unwrap();
     assert_eq!(revoked.len(), 2, "the session, and whatever has no row");
     // Proven now: nobody takes it over again.
-    let again = store.take_over(&squatted, None, &account("third"), NOW.plus(6), NOW.plus(99)).await.unwrap();
+    let again = store
+        .take_over(
+            &squatted,
+            stamp(store, &squatted).await,
+            None,
+            &account("third"),
+            NOW.plus(6),
+            NOW.plus(99),
+        )
+        .await
+        .unwrap();
     assert_eq!(again, Linked::NoSuchUser);
     assert!(store.find_account(&external("third")).await.unwrap().is_none());
     // An account that is somebody's already leaves the holder untouched.
     let other = user(store, "eve@example.com").await;
-    let refused = store.take_over(&other, None, &account("owner"), NOW, NOW.plus(99)).await.unwrap();
+    let refused = store.take_over(&other, FIRST, None, &account("owner"), NOW, NOW.plus(99)).await.unwrap();
     assert_eq!(refused, Linked::AccountTaken);
     let kept = store.find_user_by_email(&email("eve@example.com")).await.unwrap().unwrap();
     assert!(kept.password_hash.is_some() && kept.user.email_verified_at.is_none());
@@ -152,7 +172,7 @@ async fn the_last_way_in_stays(fresh: &Fresh) {
     assert_eq!(store.unlink_account(&new.id, &one.id, false).await.unwrap(), Unlinked::Unlinked);
     assert_eq!(store.unlink_account(&new.id, &one.id, false).await.unwrap(), Unlinked::NotFound);
     assert_eq!(store.unlink_account(&new.id, &two.id, false).await.unwrap(), Unlinked::LastWayIn);
-    assert!(store.set_password_hash(&new.id, "hash").await.unwrap());
+    assert!(store.change_password(&new.id, "hash", FIRST, None, NOW).await.unwrap().is_some());
     assert_eq!(store.unlink_account(&new.id, &two.id, false).await.unwrap(), Unlinked::Unlinked);
 }
 
@@ -225,6 +245,9 @@ async fn a_deleted_or_disabled_user_is_not_linked(fresh: &Fresh) {
     let ada = user(store, "ada@example.com").await;
     assert!(store.disable_user(&ada, NOW, NOW.plus(99)).await.unwrap());
     assert_eq!(store.link_account(&ada, &account("1")).await.unwrap(), Linked::NoSuchUser);
-    let taken = store.take_over(&ada, None, &account("1"), NOW, NOW.plus(99)).await.unwrap();
+    let taken = store
+        .take_over(&ada, stamp(store, &ada).await, None, &account("1"), NOW, NOW.plus(99))
+        .await
+        .unwrap();
     assert_eq!(taken, Linked::NoSuchUser);
 }

@@ -157,7 +157,7 @@ async fn failures_use_up_no_connection(fresh: &Fresh) {
     twin.id = id;
     let replaces = Some(store::Replaced { id: TokenHash::of("old"), revoke_until: Timestamp(0) });
     for _ in 0..10_000 {
-        assert!(store.insert_session(&twin, replaces).await.is_err());
+        assert!(store.insert_session(&twin, crate::FIRST, replaces).await.is_err());
     }
     let readers: Vec<_> = (0..32)
         .map(|_| {

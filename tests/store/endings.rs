@@ -6,7 +6,7 @@ use countersign::model::{
 use countersign::secret::{PlainToken, TokenHash};
 use countersign::store::{Ends, PasskeyAdded};
 
-use crate::{Fresh, NOW, email, on_both, session, user};
+use crate::{Fresh, NOW, email, on_both, session, stamp, user};
 
 on_both!(nothing_from_before_outlives_a_change_of_proofs, an_address_can_still_be_confirmed);
 
@@ -63,7 +63,8 @@ async fn change(fresh: &Fresh, act: &str, owner: &UserId, address: &str, here: &
     };
     match act {
         "a new password" => {
-            assert!(store.change_password(owner, "new", Some(here), until).await.unwrap().is_some());
+            let seen = stamp(&**store, owner).await;
+            assert!(store.change_password(owner, "new", seen, Some(here), until).await.unwrap().is_some());
         }
         "codes on" => assert!(store.enable_totp(owner, &totp, &[], ends).await.unwrap()),
         "codes off" => assert!(store.remove_totp(owner, ends).await.unwrap()),

@@ -14,6 +14,7 @@ mod resealing;
 mod roles;
 mod schema;
 mod sessions;
+mod stamps;
 mod verifications;
 
 #[path = "../support/postgres.rs"]
@@ -23,7 +24,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::clock::Timestamp;
-use countersign::model::{AuthMethod, DisplayName, Email, NewUser, SessionRecord, Strategy, UserId};
+use countersign::model::{
+    AuthMethod, DisplayName, Email, NewUser, SecurityStamp, SessionRecord, Strategy, UserId,
+};
 use countersign::secret::{PlainToken, TokenHash};
 use countersign::store::{self, Created, Database, Inserted, OpenOptions, Store};
 use tempfile::TempDir;
@@ -100,8 +103,17 @@ pub(crate) fn record(user: &UserId) -> SessionRecord {
 /// A stored session.
 pub(crate) async fn session(store: &dyn Store, user: &UserId) -> TokenHash {
     let record = record(user);
-    assert_eq!(store.insert_session(&record, None).await.unwrap(), Inserted::Inserted);
+    let seen = stamp(store, user).await;
+    assert_eq!(store.insert_session(&record, seen, None).await.unwrap(), Inserted::Inserted);
     record.id
+}
+
+/// The stamp of a user who has seen nothing yet.
+pub(crate) const FIRST: SecurityStamp = SecurityStamp(0);
+
+/// A user's stamp at this moment.
+pub(crate) async fn stamp(store: &dyn Store, user: &UserId) -> SecurityStamp {
+    store.find_user(user).await.unwrap().unwrap().security_stamp
 }
 
 /// Runs each function on both databases.

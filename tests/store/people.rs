@@ -5,7 +5,7 @@ use std::sync::Arc;
 use countersign::model::{DisplayName, Subject, UserId};
 use countersign::store::Created;
 
-use crate::{Fresh, NOW, email, new_user, on_both, session, user};
+use crate::{FIRST, Fresh, NOW, email, new_user, on_both, session, user};
 
 on_both!(
     a_user_comes_back_as_created,
@@ -58,13 +58,14 @@ async fn hostile_text_comes_back_byte_for_byte(fresh: &Fresh) {
 async fn a_name_and_a_password_can_be_replaced(fresh: &Fresh) {
     let id = user(&*fresh.store, "ada@example.com").await;
     assert!(fresh.store.set_name(&id, None).await.unwrap());
-    assert!(fresh.store.set_password_hash(&id, "new").await.unwrap());
+    assert!(fresh.store.strengthen_hash(&id, "$argon2id$x", "new").await.unwrap());
+    assert!(!fresh.store.strengthen_hash(&id, "$argon2id$x", "late").await.unwrap(), "it is another by now");
     let found = fresh.store.find_user_by_email(&email("ada@example.com")).await.unwrap().unwrap();
     assert_eq!((found.user.name, found.password_hash.as_deref()), (None, Some("new")));
     let nobody = UserId::from_existing("nobody");
     assert!(!fresh.store.set_name(&nobody, None).await.unwrap());
-    assert!(!fresh.store.set_password_hash(&nobody, "x").await.unwrap());
-    assert_eq!(fresh.store.change_password(&nobody, "x", None, NOW).await.unwrap(), None);
+    assert!(!fresh.store.strengthen_hash(&nobody, "new", "x").await.unwrap());
+    assert_eq!(fresh.store.change_password(&nobody, "x", FIRST, None, NOW).await.unwrap(), None);
     assert!(!fresh.store.disable_user(&nobody, NOW, NOW).await.unwrap());
     assert!(!fresh.store.enable_user(&nobody).await.unwrap());
 }
@@ -74,7 +75,7 @@ async fn a_new_password_ends_every_session_but_the_kept_one(fresh: &Fresh) {
     let (ada, eve) = (user(store, "ada@example.com").await, user(store, "eve@example.com").await);
     let (kept, ended, foreign) =
         (session(store, &ada).await, session(store, &ada).await, session(store, &eve).await);
-    let changed = store.change_password(&ada, "new", Some(&kept), NOW.plus(99)).await.unwrap();
+    let changed = store.change_password(&ada, "new", FIRST, Some(&kept), NOW.plus(99)).await.unwrap();
     assert_eq!(changed, Some(vec![ended]));
     assert!(store.find_session(&kept).await.unwrap().is_some());
     assert!(store.find_session(&foreign).await.unwrap().is_some());
@@ -94,8 +95,9 @@ async fn a_disabled_user_has_no_session_left(fresh: &Fresh) {
     assert_eq!(store.find_user(&ada).await.unwrap().unwrap().disabled_at, Some(NOW), "since the first time");
     let revoked = store.revocations_after(0, 10).await.unwrap();
     assert!(revoked.iter().any(|revocation| revocation.subject == Subject::User(ada.clone())));
-    let refused = store.insert_session(&crate::record(&ada), None).await.unwrap();
-    assert_eq!(refused, countersign::store::Inserted::NoSuchUser);
+    let seen = crate::stamp(store, &ada).await;
+    let refused = store.insert_session(&crate::record(&ada), seen, None).await.unwrap();
+    assert_eq!(refused, countersign::store::Inserted::UserChanged);
     assert!(store.enable_user(&ada).await.unwrap());
     session(store, &ada).await;
 }

@@ -6,7 +6,7 @@ use countersign::model::{Subject, UserId};
 use countersign::secret::TokenHash;
 use countersign::store::{Inserted, Replaced};
 
-use crate::{Fresh, NOW, on_both, record, session, user};
+use crate::{FIRST, Fresh, NOW, on_both, record, session, user};
 
 on_both!(
     a_session_comes_back_with_its_user,
@@ -26,12 +26,12 @@ async fn a_session_comes_back_with_its_user(fresh: &Fresh) {
     let store = &*fresh.store;
     let ada = user(store, "ada@example.com").await;
     let new = record(&ada);
-    assert_eq!(store.insert_session(&new, None).await.unwrap(), Inserted::Inserted);
+    assert_eq!(store.insert_session(&new, FIRST, None).await.unwrap(), Inserted::Inserted);
     let (found, owner) = store.find_session(&new.id).await.unwrap().unwrap();
     assert_eq!((found, owner.id), (new, ada));
     assert!(store.find_session(&TokenHash::of("none")).await.unwrap().is_none());
     let nobody = record(&UserId::from_existing("nobody"));
-    assert_eq!(store.insert_session(&nobody, None).await.unwrap(), Inserted::NoSuchUser);
+    assert_eq!(store.insert_session(&nobody, FIRST, None).await.unwrap(), Inserted::UserChanged);
 }
 
 async fn an_id_never_replaces_another(fresh: &Fresh) {
@@ -40,7 +40,7 @@ async fn an_id_never_replaces_another(fresh: &Fresh) {
     let id = session(store, &ada).await;
     let mut forged = record(&eve);
     forged.id = id;
-    assert!(store.insert_session(&forged, None).await.is_err());
+    assert!(store.insert_session(&forged, FIRST, None).await.is_err());
     assert_eq!(store.find_session(&id).await.unwrap().unwrap().1.id, ada);
 }
 
@@ -52,13 +52,13 @@ async fn a_session_takes_the_place_of_another_or_does_not(fresh: &Fresh) {
     // A new one that cannot be: the old one goes on, and nothing is remembered as ended.
     let mut twin = record(&ada);
     twin.id = session(store, &ada).await;
-    assert!(store.insert_session(&twin, replaces).await.is_err());
+    assert!(store.insert_session(&twin, FIRST, replaces).await.is_err());
     let nobody = record(&UserId::from_existing("nobody"));
-    assert_eq!(store.insert_session(&nobody, replaces).await.unwrap(), Inserted::NoSuchUser);
+    assert_eq!(store.insert_session(&nobody, FIRST, replaces).await.unwrap(), Inserted::UserChanged);
     assert!(store.find_session(&old).await.unwrap().is_some());
     assert!(store.revocations_after(0, 10).await.unwrap().is_empty());
     let new = record(&ada);
-    assert_eq!(store.insert_session(&new, replaces).await.unwrap(), Inserted::Inserted);
+    assert_eq!(store.insert_session(&new, FIRST, replaces).await.unwrap(), Inserted::Inserted);
     assert!(store.find_session(&old).await.unwrap().is_none());
     assert!(store.find_session(&new.id).await.unwrap().is_some());
     let revoked = store.revocations_after(0, 10).await.unwrap();
@@ -66,7 +66,7 @@ async fn a_session_takes_the_place_of_another_or_does_not(fresh: &Fresh) {
     // A token of another issuer has no row, and is remembered all the same.
     let foreign = TokenHash::of("a token of another issuer");
     let replaces = Some(Replaced { id: foreign, revoke_until: NOW.plus(9) });
-    assert_eq!(store.insert_session(&record(&ada), replaces).await.unwrap(), Inserted::Inserted);
+    assert_eq!(store.insert_session(&record(&ada), FIRST, replaces).await.unwrap(), Inserted::Inserted);
     assert_eq!(store.revocations_after(1, 10).await.unwrap()[0].subject, Subject::Session(foreign));
 }
 

@@ -338,8 +338,8 @@ async fn a_deleted_user_leaves_nothing(fresh: &Fresh) {
     let revoked: Vec<Subject> =
         fresh.store.revocations_after(0, 10).await.unwrap().into_iter().map(|r| r.subject).collect();
     assert_eq!(revoked, [Subject::Session(ended), Subject::User(ada.clone())]);
-    let refused = fresh.store.insert_session(&crate::record(&ada), None).await.unwrap();
-    assert_eq!(refused, countersign::store::Inserted::NoSuchUser);
+    let refused = fresh.store.insert_session(&crate::record(&ada), crate::FIRST, None).await.unwrap();
+    assert_eq!(refused, countersign::store::Inserted::UserChanged);
 }
 
 async fn expired_secrets_are_cleaned_up(fresh: &Fresh) {

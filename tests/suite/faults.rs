@@ -7,8 +7,8 @@ use std::time::Duration;
 use countersign::clock::Timestamp;
 use countersign::model::{
     AccessTokenRecord, AuditEntry, AuditRecord, DisplayName, Email, ExternalId, Factors, LinkedAccount,
-    NewAccount, NewUser, PasskeyRecord, Permission, Purpose, Revocation, SessionRecord, Subject, TotpRecord,
-    User, UserId, Verification,
+    NewAccount, NewUser, PasskeyRecord, Permission, Purpose, Revocation, SecurityStamp, SessionRecord,
+    Subject, TotpRecord, User, UserId, Verification,
 };
 use countersign::secret::TokenHash;
 use countersign::store::{
@@ -135,8 +135,9 @@ delegate! {
         fn create_user(user: &NewUser) -> Created;
         fn find_user(id: &UserId) -> Option<User>;
         fn find_user_by_email(email: &Email) -> Option<UserWithPassword>;
-        fn set_password_hash(id: &UserId, hash: &str) -> bool;
-        fn change_password(id: &UserId, hash: &str, keep: Option<&TokenHash>, until: Timestamp) -> Option<Vec<TokenHash>>;
+        fn strengthen_hash(id: &UserId, old: &str, new: &str) -> bool;
+        fn change_password(id: &UserId, hash: &str, seen: SecurityStamp, keep: Option<&TokenHash>, until: Timestamp)
+            -> Option<Vec<TokenHash>>;
         fn set_name(id: &UserId, name: Option<&DisplayName>) -> bool;
         fn disable_user(id: &UserId, now: Timestamp, until: Timestamp) -> bool;
         fn enable_user(id: &UserId) -> bool;
@@ -144,7 +145,7 @@ delegate! {
         fn list_users(after: Option<&Email>, limit: u32) -> Vec<User>;
     }
     Sessions {
-        fn insert_session(session: &SessionRecord, replaces: Option<Replaced>) -> Inserted;
+        fn insert_session(session: &SessionRecord, seen: SecurityStamp, replaces: Option<Replaced>) -> Inserted;
         fn find_session(id: &TokenHash) -> Option<(SessionRecord, User)>;
         fn renew_session(id: &TokenHash, renewed_at: Timestamp, expires_at: Timestamp) -> bool;
         fn list_sessions(user: &UserId) -> Vec<SessionRecord>;
@@ -162,7 +163,8 @@ delegate! {
         fn list_accounts(user: &UserId) -> Vec<LinkedAccount>;
         fn create_user_with_account(user: &NewUser, proven: Option<Timestamp>, image: Option<&str>, account: &NewAccount) -> Linked;
         fn link_account(user: &UserId, account: &NewAccount) -> Linked;
-        fn take_over(user: &UserId, name: Option<&DisplayName>, account: &NewAccount, now: Timestamp, until: Timestamp) -> Linked;
+        fn take_over(user: &UserId, seen: SecurityStamp, name: Option<&DisplayName>, account: &NewAccount, now: Timestamp,
+            until: Timestamp) -> Linked;
         fn unlink_account(user: &UserId, account: &str, other_way: bool) -> Unlinked;
         fn keep_tokens(account: &str, sealed: &str) -> bool;
         fn find_tokens(user: &UserId, provider: &str) -> Option<SealedTokens>;

@@ -29,6 +29,7 @@ mod logs;
 mod names;
 mod oidc;
 mod outages;
+mod overtaken;
 mod pages;
 mod presets;
 mod promises;

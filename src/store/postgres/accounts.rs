@@ -6,7 +6,9 @@ use sqlx::{Postgres, Transaction};
 use super::PostgresStore;
 use super::revocations::{end_all, revoke};
 use crate::clock::Timestamp;
-use crate::model::{DisplayName, ExternalId, LinkedAccount, NewAccount, NewUser, Subject, User, UserId};
+use crate::model::{
+    DisplayName, ExternalId, LinkedAccount, NewAccount, NewUser, SecurityStamp, Subject, User, UserId,
+};
 use crate::secret::TokenHash;
 use crate::store::rows::{AccountAndUserRow, AccountRow, all};
 use crate::store::{Accounts, Error, Linked, SealedTokens, Unlinked, sql};
@@ -75,6 +77,7 @@ impl Accounts for PostgresStore {
     async fn take_over(
         &self,
         user: &UserId,
+        seen: SecurityStamp,
         name: Option<&DisplayName>,
         account: &NewAccount,
         now: Timestamp,
@@ -86,6 +89,7 @@ impl Accounts for PostgresStore {
                 .bind(user.as_str())
                 .bind(name.map(DisplayName::as_str))
                 .bind(now.0)
+                .bind(seen.0)
                 .execute(&mut *act)
                 .await?;
             if disarmed.rows_affected() == 0 {

@@ -69,13 +69,14 @@ pub(super) async fn revoke(
     Ok(())
 }
 
-/// Ends all sessions of a user but `keep` within an act. Which ended.
+/// Ends all sessions of a user but `keep` within an act, and the sign-ins that are under way. Which ended.
 pub(super) async fn end_all(
     act: &mut Transaction<'static, Postgres>,
     user: &UserId,
     keep: Option<&TokenHash>,
     revoke_until: Timestamp,
 ) -> Result<Vec<TokenHash>, Error> {
+    sqlx::query(sql::users::MOVE_STAMP_ON).bind(user.as_str()).execute(&mut **act).await?;
     let keep: &[u8] = keep.map_or(&[], |keep| keep.as_bytes());
     let query =
         sqlx::query_scalar::<_, Vec<u8>>(sql::sessions::DELETE_OTHER_SESSIONS).bind(user.as_str()).bind(keep);

@@ -257,8 +257,8 @@ async fn arrive(
         forget(act, &user.id).await?;
         disarm(act, &user.id).await?;
     }
-    let email_verified_at = user.email_verified_at.or(Some(redemption.now));
-    let user = User { email_verified_at, ..user };
+    // As the act leaves them: the stamp has moved on if somebody was shut out.
+    let user = find(act, email).await?.unwrap_or(user);
     Ok(Redeemed::User { user, is_new, evicted })
 }
 

@@ -7,8 +7,8 @@ use super::{AuditEnds, CodeAttempt, Error, UserWithPassword};
 use crate::clock::Timestamp;
 use crate::model::{
     AuditEntry, AuditRecord, AuthMethod, ChainHash, ChainMark, DisplayName, Email, ExternalId, LinkedAccount,
-    MailedCode, Permission, Purpose, Revocation, SessionRecord, Strategy, Subject, User, UserId,
-    Verification,
+    MailedCode, Permission, Purpose, Revocation, SecurityStamp, SessionRecord, Strategy, Subject, User,
+    UserId, Verification,
 };
 use crate::secret::TokenHash;
 
@@ -22,6 +22,7 @@ pub(super) struct UserRow {
     email_verified_at: Option<i64>,
     disabled_at: Option<i64>,
     created_at: i64,
+    security_stamp: i64,
 }
 
 /// A row of `users` with the password's hash.
@@ -148,6 +149,7 @@ impl TryFrom<UserRow> for User {
             email_verified_at: row.email_verified_at.map(Timestamp),
             disabled_at: row.disabled_at.map(Timestamp),
             created_at: Timestamp(row.created_at),
+            security_stamp: SecurityStamp(row.security_stamp),
         })
     }
 }

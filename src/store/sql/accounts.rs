@@ -23,7 +23,8 @@ pub(in crate::store) const INSERT_ACCOUNT: &str = "INSERT INTO accounts \
      (id, user_id, provider, issuer, subject, label, linked_at, tokens) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
      ON CONFLICT (provider, issuer, subject) DO NOTHING";
 pub(in crate::store) const PROVE_AND_DISARM_USER: &str = "UPDATE users SET password_hash = NULL, image = NULL, \
-     name = $2, email_verified_at = $3 WHERE id = $1 AND email_verified_at IS NULL AND disabled_at IS NULL";
+     name = $2, email_verified_at = $3 \
+     WHERE id = $1 AND email_verified_at IS NULL AND disabled_at IS NULL AND security_stamp = $4";
 pub(in crate::store) const DELETE_ACCOUNTS_OF: &str = "DELETE FROM accounts WHERE user_id = $1";
 /// What else somebody holds who never proved the address, and loses when its owner arrives. Whatever new way in there is, or
 /// proof that stands in the owner's way, belongs here.

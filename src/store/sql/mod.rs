@@ -6,7 +6,8 @@
 /// The columns of a user, in the order of `rows::UserRow`.
 macro_rules! user_columns {
     () => {
-        "users.id, users.email, users.name, users.image, users.email_verified_at, users.disabled_at, users.created_at"
+        "users.id, users.email, users.name, users.image, users.email_verified_at, users.disabled_at, users.created_at, \
+         users.security_stamp"
     };
 }
 

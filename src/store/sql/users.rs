@@ -5,7 +5,13 @@ pub(in crate::store) const CREATE_USER: &str = "INSERT INTO users (id, email, na
 pub(in crate::store) const FIND_USER: &str = concat!("SELECT ", user_columns!(), " FROM users WHERE id = $1");
 pub(in crate::store) const FIND_USER_BY_EMAIL: &str =
     concat!("SELECT ", user_columns!(), ", users.password_hash FROM users WHERE email = $1");
-pub(in crate::store) const SET_PASSWORD_HASH: &str = "UPDATE users SET password_hash = $2 WHERE id = $1";
+/// What was decided on an older password or stamp changes nothing.
+pub(in crate::store) const STRENGTHEN_HASH: &str =
+    "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2";
+pub(in crate::store) const CHANGE_PASSWORD: &str =
+    "UPDATE users SET password_hash = $2 WHERE id = $1 AND security_stamp = $3";
+pub(in crate::store) const MOVE_STAMP_ON: &str =
+    "UPDATE users SET security_stamp = security_stamp + 1 WHERE id = $1";
 pub(in crate::store) const SET_NAME: &str = "UPDATE users SET name = $2 WHERE id = $1";
 pub(in crate::store) const DISABLE_USER: &str =
     "UPDATE users SET disabled_at = COALESCE(disabled_at, $2) WHERE id = $1";
@@ -19,7 +25,9 @@ pub(super) const ALL: &[&str] = &[
     CREATE_USER,
     FIND_USER,
     FIND_USER_BY_EMAIL,
-    SET_PASSWORD_HASH,
+    STRENGTHEN_HASH,
+    CHANGE_PASSWORD,
+    MOVE_STAMP_ON,
     SET_NAME,
     DISABLE_USER,
     ENABLE_USER,

@@ -5,20 +5,21 @@ use rocket::async_trait;
 use super::SqliteStore;
 use super::revocations::{end_all, revoke};
 use crate::clock::Timestamp;
-use crate::model::{SessionRecord, Subject, User, UserId};
+use crate::model::{SecurityStamp, SessionRecord, Subject, User, UserId};
 use crate::secret::TokenHash;
 use crate::store::rows::{SessionAndUserRow, SessionRow, all};
 use crate::store::{Error, Inserted, Replaced, Sessions, sql};
 
 pub(super) const INSERT_SESSION: &str = "INSERT INTO sessions (id, user_id, strategy, method, authenticated_at, expires_at, \
      renewed_at, user_agent, address, claims) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 \
-     WHERE EXISTS (SELECT 1 FROM users WHERE id = $2 AND disabled_at IS NULL)";
+     WHERE EXISTS (SELECT 1 FROM users WHERE id = $2 AND disabled_at IS NULL AND security_stamp = $11)";
 
 #[async_trait]
 impl Sessions for SqliteStore {
     async fn insert_session(
         &self,
         session: &SessionRecord,
+        seen: SecurityStamp,
         replaces: Option<Replaced>,
     ) -> Result<Inserted, Error> {
         let query = sqlx::query(INSERT_SESSION)
@@ -31,14 +32,15 @@ impl Sessions for SqliteStore {
             .bind(session.renewed_at.0)
             .bind(session.user_agent.as_deref())
             .bind(session.address.as_deref())
-            .bind(session.claims.as_str());
+            .bind(session.claims.as_str())
+            .bind(seen.0);
         let Some(old) = replaces else {
-            return Ok(if self.change(query).await? { Inserted::Inserted } else { Inserted::NoSuchUser });
+            return Ok(if self.change(query).await? { Inserted::Inserted } else { Inserted::UserChanged });
         };
         self.bounded(async {
             let mut act = self.begin().await?;
             if query.execute(&mut *act).await?.rows_affected() == 0 {
-                return Ok(Inserted::NoSuchUser);
+                return Ok(Inserted::UserChanged);
             }
             let end = sqlx::query(sql::sessions::DELETE_SESSION).bind(old.id.as_bytes().as_slice());
             end.execute(&mut *act).await?;

@@ -5,7 +5,7 @@ use rocket::async_trait;
 use super::SqliteStore;
 use super::revocations::{close_all, end_all, revoke};
 use crate::clock::Timestamp;
-use crate::model::{DisplayName, Email, NewUser, Subject, User, UserId};
+use crate::model::{DisplayName, Email, NewUser, SecurityStamp, Subject, User, UserId};
 use crate::secret::TokenHash;
 use crate::store::rows::{CredentialRow, UserRow, all};
 use crate::store::{Created, Error, UserWithPassword, Users, sql};
@@ -36,22 +36,24 @@ impl Users for SqliteStore {
         .await
     }
 
-    async fn set_password_hash(&self, id: &UserId, hash: &str) -> Result<bool, Error> {
-        self.change(sqlx::query(sql::users::SET_PASSWORD_HASH).bind(id.as_str()).bind(hash)).await
+    async fn strengthen_hash(&self, id: &UserId, old: &str, new: &str) -> Result<bool, Error> {
+        self.change(sqlx::query(sql::users::STRENGTHEN_HASH).bind(id.as_str()).bind(old).bind(new)).await
     }
 
     async fn change_password(
         &self,
         id: &UserId,
         hash: &str,
+        seen: SecurityStamp,
         keep: Option<&TokenHash>,
         revoke_until: Timestamp,
     ) -> Result<Option<Vec<TokenHash>>, Error> {
         self.bounded(async {
             let mut act = self.begin().await?;
-            let changed = sqlx::query(sql::users::SET_PASSWORD_HASH)
+            let changed = sqlx::query(sql::users::CHANGE_PASSWORD)
                 .bind(id.as_str())
                 .bind(hash)
+                .bind(seen.0)
                 .execute(&mut *act)
                 .await?;
             if changed.rows_affected() == 0 {
