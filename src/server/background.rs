@@ -77,7 +77,11 @@ pub(crate) fn spawn_background(rocket: &Rocket<Orbit>) {
         return;
     };
     let heard = Arc::new(Notify::new());
-    let listen = tokio::spawn(listen_for_revocations(Arc::clone(&background.store), Arc::clone(&heard)));
+    let listen = tokio::spawn(listen_for_revocations(
+        Arc::clone(&background.store),
+        Arc::clone(&background.revocations),
+        Arc::clone(&heard),
+    ));
     let (sessions, limits) = (Arc::clone(&background.sessions), background.limits.clone());
     let follow = tokio::spawn(follow_revocations(sessions, limits, heard));
     let clean = tokio::spawn(clean_up(
@@ -121,19 +125,33 @@ pub async fn close(rocket: &Rocket<Ignite>) {
     }
 }
 
-/// Listens for what other processes revoke, again and again. While nobody can be heard the store is asked every
-/// [`REFRESH_EVERY`] as always, so nothing is lost but the moment.
-async fn listen_for_revocations(store: Arc<dyn Store>, heard: Arc<Notify>) {
+/// Listens for what other processes revoke, again and again. While nobody can be heard the list is deaf: guards ask the
+/// store, and believe nothing they remember.
+async fn listen_for_revocations(store: Arc<dyn Store>, list: Arc<RevocationList>, heard: Arc<Notify>) {
     let mut pause = LISTEN_AGAIN;
     loop {
-        let since = Instant::now();
-        let error = store.listen_for_revocations(&heard).await;
+        let (since, ear) = (Instant::now(), Notify::new());
+        let error = tokio::select! {
+            error = store.listen_for_revocations(&ear) => error,
+            error = pass_on(&ear, &list, &heard) => error,
+        };
+        list.go_deaf();
         if since.elapsed() > LISTEN_AGAIN_AT_MOST {
             pause = LISTEN_AGAIN;
         }
-        tracing::warn!(%error, "revocations are not heard at once, only asked for");
+        tracing::warn!(%error, "revocations are not heard of: every guard asks the database");
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LISTEN_AGAIN_AT_MOST);
+    }
+}
+
+/// Passes on what is heard, for ever. The first word says that listening has begun.
+async fn pass_on(ear: &Notify, list: &RevocationList, heard: &Notify) -> store::Error {
+    ear.notified().await;
+    list.hear_since(Instant::now());
+    loop {
+        heard.notify_one();
+        ear.notified().await;
     }
 }
 

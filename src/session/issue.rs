@@ -82,21 +82,23 @@ impl Stored {
             )
     }
 
-    /// Asks the list in memory. When it is too old to tell, because this process slept or the store was away, the store
-    /// is asked at once, by one request for all that wait.
+    /// Asks the list in memory. When it cannot tell, because this process slept, the store was away, or what others
+    /// revoke is not heard of, the store is asked at once, by one request for all that wait.
     pub(super) async fn check_revoked(&self, session: &SessionData) -> Result<(), SessionError> {
-        if self.ask_list(session) == Err(SessionError::Unavailable)
+        let arrived = Instant::now();
+        let subject = (&session.id, &session.user_id, session.authenticated_at);
+        let mut revoked = self.revocations.is_revoked(subject.0, subject.1, subject.2);
+        if revoked.is_none()
             && let Ok(_turn) = tokio::time::timeout(PATIENCE, self.turn.lock()).await
-            && self.ask_list(session) == Err(SessionError::Unavailable)
-            && let Err(error) = self.refresh().await
         {
-            tracing::error!(%error, "revocations cannot be followed");
+            if !self.revocations.is_confirmed_since(arrived)
+                && let Err(error) = self.refresh().await
+            {
+                tracing::error!(%error, "revocations cannot be followed");
+            }
+            revoked = self.revocations.is_revoked_as_of(arrived, subject);
         }
-        self.ask_list(session)
-    }
-
-    fn ask_list(&self, session: &SessionData) -> Result<(), SessionError> {
-        match self.revocations.is_revoked(&session.id, &session.user_id, session.authenticated_at) {
+        match revoked {
             Some(false) => Ok(()),
             Some(true) => Err(SessionError::Revoked),
             None => Err(SessionError::Unavailable),

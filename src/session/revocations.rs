@@ -5,9 +5,10 @@
 //! at launch and followed from then on, so that a guard asks no database.
 //!
 //! A process that revokes something adds it here at once. Of what another process revokes PostgreSQL tells, usually
-//! within milliseconds; besides, and alone while the connection it tells over is cut, the store is asked every
-//! [`REFRESH_EVERY`]. SQLite, which few processes share, is only asked. When the store could not be asked for
-//! [`STALE_AFTER`], the list no longer answers: guards then say "unknown" (503), never "signed in".
+//! within milliseconds; besides, the store is asked every [`REFRESH_EVERY`]. While the connection it tells over is cut,
+//! the list is [deaf](RevocationList::go_deaf) and answers nothing by itself: every guard asks the store first. SQLite,
+//! which few processes share, is only asked. When the store could not be asked for [`STALE_AFTER`], the list no longer
+//! answers: guards then say "unknown" (503), never "signed in".
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,7 +35,13 @@ pub struct RevocationList {
     born: Instant,
     /// Nanoseconds after `born` at which the store was asked for the last answer it gave; 0 when it gave none.
     confirmed: AtomicU64,
+    /// Nanoseconds after `born` at which the store began to tell what others revoke: what it confirmed before that says
+    /// nothing of the time in between. [`DEAF`] while it tells nothing, 0 when it never did.
+    hears_since: AtomicU64,
 }
+
+/// No moment: the store tells nothing.
+const DEAF: u64 = u64::MAX;
 
 #[derive(Debug, Default)]
 struct State {
@@ -75,27 +82,65 @@ impl Default for RevocationList {
             generation: AtomicU64::new(0),
             born: Instant::now(),
             confirmed: AtomicU64::new(0),
+            hears_since: AtomicU64::new(0),
         }
     }
 }
 
 impl RevocationList {
-    /// Whether this session, of this user, was revoked; `None` when the list is too old to tell.
+    /// Whether this session, of this user, was revoked; `None` when the list is too old to tell, or deaf.
     #[must_use]
     pub fn is_revoked(&self, id: &TokenHash, user: &UserId, authenticated_at: Timestamp) -> Option<bool> {
+        self.answer((id, user, authenticated_at), || self.is_current(Instant::now()))
+    }
+
+    /// As [`RevocationList::is_revoked`], and believed when the store confirmed the list at or after `moment`.
+    #[must_use]
+    pub fn is_revoked_as_of(
+        &self,
+        moment: Instant,
+        (id, user, authenticated_at): (&TokenHash, &UserId, Timestamp),
+    ) -> Option<bool> {
+        self.answer((id, user, authenticated_at), || self.is_confirmed_since(moment))
+    }
+
+    fn answer(
+        &self,
+        (id, user, authenticated_at): (&TokenHash, &UserId, Timestamp),
+        knows: impl FnOnce() -> bool,
+    ) -> Option<bool> {
         if self.names(id, user, authenticated_at) {
             // Before the first answer of the store the list knows nothing, not even this.
             return (self.confirmed.load(Ordering::Acquire) > 0).then_some(true);
         }
-        self.is_current(Instant::now()).then_some(false)
+        knows().then_some(false)
     }
 
-    /// Whether the store confirmed the list lately enough for a "no" to be believed.
+    /// Whether the store confirmed the list lately enough for a "no" to be believed, and would have told of anything
+    /// since.
     #[must_use]
     pub fn is_current(&self, moment: Instant) -> bool {
         let confirmed = self.confirmed.load(Ordering::Acquire);
         let now = self.nanoseconds(moment);
-        confirmed > 0 && u128::from(now.saturating_sub(confirmed)) < STALE_AFTER.as_nanos()
+        confirmed > 0
+            && self.hears_since.load(Ordering::Acquire) <= confirmed
+            && u128::from(now.saturating_sub(confirmed)) < STALE_AFTER.as_nanos()
+    }
+
+    /// Whether the store was asked at or after `moment` for the last answer it gave.
+    #[must_use]
+    pub fn is_confirmed_since(&self, moment: Instant) -> bool {
+        self.confirmed.load(Ordering::Acquire) >= self.nanoseconds(moment).max(1)
+    }
+
+    /// The store tells nothing any more of what others revoke: from now on nobody believes the list without asking.
+    pub fn go_deaf(&self) {
+        self.hears_since.store(DEAF, Ordering::Release);
+    }
+
+    /// The store tells again, since `moment`. The list is believed once the store has confirmed it after that.
+    pub fn hear_since(&self, moment: Instant) {
+        self.hears_since.store(self.nanoseconds(moment), Ordering::Release);
     }
 
     /// Counts what was taken in. Taken before a question to the list or the store, it tells later whether the answer
@@ -273,6 +318,33 @@ mod tests {
         assert_eq!(cleared.load(Ordering::Relaxed), list.generation());
         list.add(&Subject::User(user("ada")), NOW, NOW.plus(10));
         assert!(!allows(asked) && !allows(asked), "and it stays so");
+    }
+
+    #[test]
+    fn a_deaf_list_says_no_only_to_whom_the_store_was_asked_for() {
+        let list = RevocationList::default();
+        let (id, ada, cleared) = (TokenHash::of("s"), user("ada"), AtomicU64::new(list.generation()));
+        let before = Instant::now();
+        list.confirm(before);
+        assert_eq!(list.is_revoked(&id, &ada, NOW), Some(false));
+        list.go_deaf();
+        assert_eq!(list.is_revoked(&id, &ada, NOW), None);
+        assert!(!list.still_allows(&cleared, Instant::now(), (&id, &ada, NOW)));
+        let asked = Instant::now();
+        assert_eq!(list.is_revoked_as_of(asked, (&id, &ada, NOW)), None);
+        list.confirm(asked);
+        assert_eq!(list.is_revoked_as_of(asked, (&id, &ada, NOW)), Some(false));
+        assert_eq!(list.is_revoked(&id, &ada, NOW), None, "the next one asks again");
+        // What is told again begins after the last answer: something may have happened in between.
+        let again = asked + Duration::from_millis(1);
+        list.hear_since(again);
+        assert_eq!(list.is_revoked(&id, &ada, NOW), None);
+        list.confirm(again);
+        assert!(list.is_current(again) && list.still_allows(&cleared, again, (&id, &ada, NOW)));
+        // What is on the list is refused, deaf or not.
+        list.add(&Subject::Session(id), NOW, NOW.plus(10));
+        list.go_deaf();
+        assert_eq!(list.is_revoked(&id, &ada, NOW), Some(true));
     }
 
     #[test]

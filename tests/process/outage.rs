@@ -4,12 +4,12 @@
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::service::{Address, CHEAP, SECRET, Service, cookies, csrf, sign_in};
+use crate::service::{Address, CHEAP, SECRET, Service, cookies, csrf, free_port, sign_in};
 
 /// Everything passes.
 const SOUND: u8 = 0;
@@ -19,6 +19,8 @@ const FROZEN: u8 = 1;
 const CUT: u8 = 2;
 /// What was open stays open and is never answered again, and new connections pass: another machine took the address over.
 const LOST: u8 = 3;
+/// Everything passes but the connection by which an instance hears of revocations: that one is closed, whenever it is made.
+const UNHEARD: u8 = 4;
 
 /// The wire.
 struct Wire {
@@ -37,9 +39,11 @@ impl Wire {
                 let born = shared.load(Ordering::SeqCst);
                 let Ok(far) = TcpStream::connect(&target) else { continue };
                 let (near_too, far_too) = (near.try_clone().unwrap(), far.try_clone().unwrap());
-                let (one, other) = (Arc::clone(&shared), Arc::clone(&shared));
-                std::thread::spawn(move || carry(near, far, &one, born));
-                std::thread::spawn(move || carry(far_too, near_too, &other, born));
+                let listens = Arc::new(AtomicBool::new(false));
+                let one = Line { state: Arc::clone(&shared), born, listens };
+                let other = one.clone();
+                std::thread::spawn(move || one.carry(near, far));
+                std::thread::spawn(move || other.carry(far_too, near_too));
             }
         });
         Self { state, port }
@@ -50,34 +54,56 @@ impl Wire {
     }
 }
 
-fn carry(mut from: TcpStream, mut to: TcpStream, state: &AtomicU8, born: u8) {
-    from.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-    let mut buffer = [0; 8192];
-    loop {
-        match state.load(Ordering::SeqCst) {
-            CUT => break,
-            LOST if born == LOST => {}
-            FROZEN | LOST => {
-                std::thread::sleep(Duration::from_millis(20));
-                continue;
-            }
-            _ => {}
-        }
-        match from.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => {
-                if to.write_all(buffer.get(..count).unwrap()).is_err() {
-                    break;
-                }
-            }
-            Err(error)
-                if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {}
-            Err(_) => break,
-        }
-    }
-    from.shutdown(std::net::Shutdown::Both).ok();
-    to.shutdown(std::net::Shutdown::Both).ok();
+/// One connection.
+#[derive(Clone)]
+struct Line {
+    state: Arc<AtomicU8>,
+    born: u8,
+    /// Whether it is the one by which an instance hears of revocations: it says so when it begins.
+    listens: Arc<AtomicBool>,
 }
+
+impl Line {
+    fn carry(&self, mut from: TcpStream, mut to: TcpStream) {
+        from.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        let mut buffer = [0; 8192];
+        loop {
+            match self.state.load(Ordering::SeqCst) {
+                CUT => break,
+                UNHEARD if self.listens.load(Ordering::SeqCst) => break,
+                LOST if self.born == LOST => {}
+                FROZEN | LOST => {
+                    std::thread::sleep(Duration::from_millis(20));
+                    continue;
+                }
+                _ => {}
+            }
+            match from.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => {
+                    let bytes = buffer.get(..count).unwrap();
+                    if bytes.windows(LISTENER.len()).any(|found| found == LISTENER) {
+                        self.listens.store(true, Ordering::SeqCst);
+                    }
+                    if to.write_all(bytes).is_err() {
+                        break;
+                    }
+                }
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+                    ) => {}
+                Err(_) => break,
+            }
+        }
+        from.shutdown(std::net::Shutdown::Both).ok();
+        to.shutdown(std::net::Shutdown::Both).ok();
+    }
+}
+
+/// How the connection that listens names itself.
+const LISTENER: &[u8] = b"countersign listener";
 
 /// The status of a guarded route; while it is unknown, the answer says so and touches no cookie.
 fn guarded(service: &Address, session: &str) -> String {
@@ -162,4 +188,81 @@ fn signs_in(service: &Address) -> bool {
     let answer = service.post("/api/auth/callback/credentials", &cookies(&first), &body);
     assert!(answer.starts_with("HTTP/1.1 200") || answer.starts_with("HTTP/1.1 503"), "{answer}");
     answer.starts_with("HTTP/1.1 200")
+}
+
+/// Calls to the database so far, as the metrics count them.
+fn store_calls(metrics: &Address) -> usize {
+    let printed = metrics.get("/metrics", "");
+    let counts =
+        printed.lines().filter(|line| line.starts_with("countersign_store_call_duration_seconds_count"));
+    let count = |line: &str| line.rsplit(' ').next().and_then(|text| text.parse::<f64>().ok()).unwrap();
+    let counts: Vec<f64> = counts.map(count).collect();
+    assert!(!counts.is_empty(), "{printed}");
+    counts.iter().map(|count| *count as usize).sum()
+}
+
+/// How many calls a hundred requests with a session take.
+fn calls_of_a_hundred(service: &Address, metrics: &Address, session: &str) -> usize {
+    let before = store_calls(metrics);
+    for _ in 0..100 {
+        assert_eq!(guarded(service, session), "200");
+    }
+    store_calls(metrics) - before
+}
+
+/// Asks again until a hundred requests take as many calls as expected.
+fn until(what: &str, mut calls: impl FnMut() -> usize, is_so: impl Fn(usize) -> bool) {
+    let since = Instant::now();
+    loop {
+        let found = calls();
+        if is_so(found) {
+            return;
+        }
+        assert!(since.elapsed() < Duration::from_secs(60), "{what}: {found} calls for 100 requests");
+    }
+}
+
+/// While nobody is heard, what is remembered is not believed: what happens elsewhere counts with the next request.
+#[test]
+fn while_nobody_is_heard_every_guard_asks_the_database() {
+    for strategy in ["database", "jwt"] {
+        let runtime = rocket::tokio::runtime::Runtime::new().unwrap();
+        let Some(direct) = runtime.block_on(crate::postgres::fresh_database()) else { return };
+        let address = direct.split('@').nth(1).and_then(|rest| rest.split('/').next()).unwrap().to_owned();
+        let wire = Wire::to(address.clone());
+        let through = direct.replace(&address, &format!("127.0.0.1:{}", wire.port));
+        // Without TLS the wire can read who speaks.
+        let mark = if through.contains('?') { '&' } else { '?' };
+        let through = format!("{through}{mark}sslmode=disable");
+        let folder = TempDir::new().unwrap();
+        let metrics = Address { port: free_port() };
+        let listen = format!("127.0.0.1:{}", metrics.port);
+        let mut variables = vec![("COUNTERSIGN_SECRET", SECRET), ("COUNTERSIGN_SESSION__STRATEGY", strategy)];
+        variables.extend(CHEAP);
+        let with = |more: &[(&'static str, &str)]| {
+            let mut all: Vec<(&str, &str)> = variables.clone();
+            all.extend(more);
+            Service::start(folder.path(), &all)
+        };
+        let deaf = with(&[("COUNTERSIGN_DATABASE_URL", &through), ("COUNTERSIGN_METRICS", &listen)]);
+        let other = with(&[("COUNTERSIGN_DATABASE_URL", &direct)]);
+        let (kept, ended) = (sign_in(&other), sign_in(&other));
+        let calls = || calls_of_a_hundred(&deaf, &metrics, &kept);
+        // The database is asked from time to time anyway: each second, for what others revoked.
+        until("heard", calls, |calls| calls < 80);
+        assert_eq!(guarded(&deaf, &ended), "200", "{strategy}: it is in mind");
+
+        wire.is(UNHEARD);
+        until("cut", calls, |calls| calls >= 100);
+        let first = other.get("/api/auth/csrf", "");
+        let body = format!("csrfToken={}&json=true", csrf(&first));
+        let out = other.post("/api/auth/signout", &format!("{}; {ended}", cookies(&first)), &body);
+        assert!(out.starts_with("HTTP/1.1 200"), "{out}");
+        let answer = deaf.get("/api/get-session-example", &format!("Cookie: {ended}\r\n"));
+        assert!(answer.starts_with("HTTP/1.1 401"), "{strategy}: with the very next request: {answer}");
+        assert!(calls() >= 100, "{strategy}: still");
+
+        wire.is(SOUND);
+        until("heard again", calls, |calls| calls < 80);
+    }
 }
