@@ -8,6 +8,7 @@ use rocket::{Ignite, Request, Rocket, Sentinel};
 use tokio::sync::OnceCell;
 
 use super::lookup::lookup;
+use super::session::required;
 use super::{Auth, Session};
 use crate::model::Permission;
 use crate::session::SessionError;
@@ -80,10 +81,10 @@ impl<'r, R: RoleName> FromRequest<'r> for Role<R> {
     type Error = RoleError;
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, RoleError> {
-        let session = match lookup(request).await {
-            Ok(session) => Session::new(session),
-            Err(reason) if !reason.is_verdict() => return unknown(),
-            Err(_) => return Outcome::Forward(Status::Unauthorized),
+        let session = match required(lookup(request).await.map(Session::new)) {
+            Outcome::Success(session) => session,
+            Outcome::Error((status, error)) => return Outcome::Error((status, RoleError::Session(error))),
+            Outcome::Forward(status) => return Outcome::Forward(status),
         };
         let asked: &Asked = request.local_cache(Asked::default);
         match asked.0.get_or_init(|| roles(request, &session)).await {

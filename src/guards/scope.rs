@@ -6,6 +6,7 @@ use rocket::http::Status;
 use rocket::request::{FromRequest, Outcome};
 use rocket::{Ignite, Request, Rocket, Sentinel};
 
+use super::session::unknown;
 use super::{Auth, Noted};
 use crate::model::{AccessTokenRecord, User, UserId};
 use crate::session::{Presented, SessionError};
@@ -85,14 +86,10 @@ impl<'r, S: ScopeName> FromRequest<'r> for Scope<S> {
                 Outcome::Success(Self { token, user, marker: PhantomData })
             }
             Ok(_) => Outcome::Error((Status::Forbidden, ScopeError::Insufficient)),
-            Err(SessionError::Unavailable) => {
-                let error = ScopeError::Token(SessionError::Unavailable);
-                Outcome::Error((Status::ServiceUnavailable, error))
-            }
             Err(reason) => {
                 // For the catcher, which says what was wrong with the credential.
                 Noted::of(request).sender.set(Err(reason)).ok();
-                Outcome::Forward(Status::Unauthorized)
+                refused(reason)
             }
         }
     }
@@ -104,6 +101,14 @@ impl<S: ScopeName> Sentinel for Scope<S> {
     }
 }
 
+/// Three answers, as for a session: what is unknown is no verdict on the token.
+fn refused<T>(reason: SessionError) -> Outcome<T, ScopeError> {
+    if reason.is_verdict() {
+        return Outcome::Forward(Status::Unauthorized);
+    }
+    Outcome::Error((unknown(reason), ScopeError::Token(reason)))
+}
+
 async fn check(request: &Request<'_>) -> Result<(AccessTokenRecord, User), SessionError> {
     let sign_in = request.rocket().state::<Auth>().and_then(|auth| auth.sign_in.as_ref());
     let sign_in = sign_in.ok_or(SessionError::Unavailable)?;
@@ -111,5 +116,24 @@ async fn check(request: &Request<'_>) -> Result<(AccessTokenRecord, User), Sessi
         Presented::Bearer(text) => sign_in.check_access_token(text).await,
         Presented::None => Err(SessionError::Missing),
         _ => Err(SessionError::Invalid),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_verdict_is_401() {
+        for reason in
+            [SessionError::Missing, SessionError::Expired, SessionError::Invalid, SessionError::Revoked]
+        {
+            let forwarded = matches!(refused::<()>(reason), Outcome::Forward(Status::Unauthorized));
+            assert!(forwarded, "{reason:?}");
+        }
+        for (reason, code) in [(SessionError::Unavailable, 503), (SessionError::Failed, 500)] {
+            let Outcome::Error((status, error)) = refused::<()>(reason) else { panic!("{reason:?}") };
+            assert_eq!((status.code, error), (code, ScopeError::Token(reason)));
+        }
     }
 }

@@ -131,7 +131,8 @@ pub(super) fn optional<T>(found: Result<T, SessionError>) -> Outcome<Option<T>, 
     }
 }
 
-const fn unknown(reason: SessionError) -> Status {
+/// The status of what is no verdict.
+pub(super) const fn unknown(reason: SessionError) -> Status {
     match reason {
         SessionError::Failed => Status::InternalServerError,
         _ => Status::ServiceUnavailable,

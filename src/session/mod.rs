@@ -13,9 +13,9 @@
 //!
 //! # What is remembered
 //! A credential that was verified is remembered for a while, so that a guard which sees it again verifies nothing and asks
-//! no store. Every such answer still asks the revocation list, and is given only while the list is current; a row is
-//! believed for [`STALE_AFTER`]. So what this process ends or changes counts at once, and what another one does within
-//! that bound, with or without memory.
+//! no store. Every such answer still asks the revocation list, and is given only while the list is current and hears
+//! what other processes revoke; a row is believed for [`STALE_AFTER`]. So what this process ends or changes counts at
+//! once, and what another one does within that bound, with or without memory.
 //!
 //! # Invariants
 //! - Only `cookies.rs` builds a cookie, and only `cookie_header.rs` reads one.
@@ -137,7 +137,7 @@ impl Sessions {
             let session = Arc::new(session);
             let row_read = (self.ages.strategy == Strategy::Database).then_some(asked);
             let until = self.sure_until(&session);
-            let entry = Entry::new(Arc::clone(&session), now, until, row_read, generation, secrets);
+            let entry = Entry::new(Arc::clone(&session), now, until, secrets).stored(row_read, generation);
             self.verified.keep(text, carrier, entry, epoch);
             return Ok(session);
         }
@@ -145,7 +145,7 @@ impl Sessions {
             Strategy::Jwt => {
                 let session = Arc::new(self.jwt.read(text, carrier, now)?);
                 let until = self.sure_until(&session);
-                let entry = Entry::new(Arc::clone(&session), now, until, None, 0, secrets);
+                let entry = Entry::new(Arc::clone(&session), now, until, secrets);
                 self.verified.keep(text, carrier, entry, epoch);
                 Ok(session)
             }

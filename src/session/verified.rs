@@ -8,7 +8,7 @@
 //! - It never answers past a session's life: an entry ends before the session does, and before a renewal is due. The
 //!   edges, with their tolerance, are the verifier's to decide.
 //! - It never answers when the clock stands before the moment of verification.
-//! - It never answers what was revoked, nor while the [`RevocationList`] is too old to tell: every answer asks the list.
+//! - It never answers what was revoked, nor while the [`RevocationList`] is too old to tell or deaf: every answer asks the list.
 //! - A row is believed for [`STALE_AFTER`] at most, so a change that no revocation tells of (a name) is seen within the
 //!   bound that holds for everything else.
 //! - It never holds what was refused. Whoever floods the service with invented tokens finds nothing of theirs in here,
@@ -24,15 +24,18 @@
 use std::hash::{Hash, Hasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+#[cfg(feature = "server")]
 use std::time::Instant;
 
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{Equivalent, Weighter};
 use zeroize::Zeroizing;
 
+#[cfg(feature = "server")]
 use super::STALE_AFTER;
 use super::data::{Carrier, SessionData};
 use crate::clock::Timestamp;
+#[cfg(feature = "server")]
 use crate::model::UserId;
 
 /// What all entries together may weigh, bytes.
@@ -68,23 +71,32 @@ pub(super) struct Entry {
     /// Where the entry ends.
     until: Timestamp,
     /// When its row was read; `None` when there is no row to be believed.
+    #[cfg(feature = "server")]
     row_read: Option<Instant>,
     /// The revocation list's generation that was last known not to name it.
+    #[cfg(feature = "server")]
     pub(super) cleared: AtomicU64,
 }
 
 impl Entry {
-    /// An entry of a session verified `since` by these secrets and good until `until`; the list did not name it in
-    /// generation `cleared`.
-    pub(super) fn new(
-        session: Arc<SessionData>,
-        since: Timestamp,
-        until: Timestamp,
-        row_read: Option<Instant>,
-        cleared: u64,
-        secrets: u64,
-    ) -> Self {
-        Self { session, secrets, since, until, row_read, cleared: AtomicU64::new(cleared) }
+    /// An entry of a session verified `since` by these secrets and good until `until`.
+    pub(super) fn new(session: Arc<SessionData>, since: Timestamp, until: Timestamp, secrets: u64) -> Self {
+        Self {
+            session,
+            secrets,
+            since,
+            until,
+            #[cfg(feature = "server")]
+            row_read: None,
+            #[cfg(feature = "server")]
+            cleared: AtomicU64::new(0),
+        }
+    }
+
+    /// The same, where there is a store: its row was read then, and the list did not name it in generation `cleared`.
+    #[cfg(feature = "server")]
+    pub(super) fn stored(self, row_read: Option<Instant>, cleared: u64) -> Self {
+        Self { row_read, cleared: AtomicU64::new(cleared), ..self }
     }
 
     /// Whether no rule of time can refuse it at this moment.
@@ -93,6 +105,7 @@ impl Entry {
     }
 
     /// Whether what its row said is still to be believed.
+    #[cfg(feature = "server")]
     pub(super) fn is_fresh(&self, moment: Instant) -> bool {
         self.row_read.is_none_or(|read| moment.saturating_duration_since(read) < STALE_AFTER)
     }
@@ -131,6 +144,7 @@ impl Verified {
     }
 
     /// Forgets every entry of a user.
+    #[cfg(feature = "server")]
     pub(super) fn forget_user(&self, user: &UserId) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
         self.entries.retain(|_, entry| entry.session.user_id != *user);
@@ -198,7 +212,7 @@ impl Weighter<Key, Arc<Entry>> for Weight {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{AuthMethod, Strategy};
+    use crate::model::{AuthMethod, Strategy, UserId};
     use crate::secret::TokenHash;
     use crate::token::Claims;
 
@@ -223,7 +237,7 @@ mod tests {
     }
 
     fn entry(user: &str) -> Entry {
-        Entry::new(session(user), NOW, NOW.plus(10), None, 0, 0)
+        Entry::new(session(user), NOW, NOW.plus(10), 0)
     }
 
     #[test]
@@ -249,10 +263,11 @@ mod tests {
         assert!(!entry.covers(NOW.plus(10)));
     }
 
+    #[cfg(feature = "server")]
     #[test]
     fn a_row_is_believed_for_the_bound_and_no_longer() {
         let read = Instant::now();
-        let entry = Entry::new(session("ada"), NOW, NOW.plus(10), Some(read), 0, 0);
+        let entry = entry("ada").stored(Some(read), 0);
         assert!(entry.is_fresh(read) && entry.is_fresh(read + STALE_AFTER / 2));
         assert!(!entry.is_fresh(read + STALE_AFTER));
     }
@@ -269,6 +284,7 @@ mod tests {
         assert!(verified.weight() <= CAPACITY);
     }
 
+    #[cfg(feature = "server")]
     #[test]
     fn what_was_read_before_a_user_was_forgotten_is_not_kept() {
         let verified = Verified::default();
@@ -278,6 +294,7 @@ mod tests {
         assert!(verified.find("one", Carrier::Cookie).is_none());
     }
 
+    #[cfg(feature = "server")]
     #[test]
     fn a_user_can_be_forgotten() {
         let verified = Verified::default();
