@@ -12,6 +12,7 @@ mod monitoring;
 mod moving;
 mod names;
 mod odd_requests;
+mod once;
 mod operations;
 mod outage;
 mod proxy;

@@ -238,10 +238,18 @@ fn both_clean_up_at_once_and_nobody_notices() {
              {numbers} SELECT {hash}, (SELECT id FROM users), 'jwt', 'pwd', 1, i, 1, '{{}}' FROM n; \
              INSERT INTO attempts (key, count, window_ends) {numbers} SELECT {hash}, 1, i FROM n; \
              INSERT INTO revocations (kind, subject, sequence, not_after, expires_at) {numbers} \
-             SELECT 'session', {hash}, -i, 1, i FROM n"
+             SELECT 'session', {hash}, -i, 1, i FROM n; \
+             INSERT INTO spent (key, expires_at) {numbers} SELECT {hash}, i FROM n; \
+             INSERT INTO verifications (id, purpose, email, attempts, created_at, expires_at) {numbers} \
+             SELECT {hash}, 'sign_in', 'ada@example.com', 0, 1, i FROM n; \
+             INSERT INTO access_tokens (id, user_id, name, scopes, created_at, expires_at) {numbers} \
+             SELECT {hash}, (SELECT id FROM users), 'old', '', 1, i FROM n"
         ));
         let left = "SELECT (SELECT count(*) FROM sessions WHERE expires_at < 10000) \
                     + (SELECT count(*) FROM attempts WHERE window_ends < 10000) \
+                    + (SELECT count(*) FROM spent WHERE expires_at < 10000) \
+                    + (SELECT count(*) FROM verifications WHERE expires_at < 10000) \
+                    + (SELECT count(*) FROM access_tokens WHERE expires_at < 10000) \
                     + (SELECT count(*) FROM revocations WHERE expires_at < 10000)";
         assert!(two.number(left) > 0, "{kind}: the control: there is something to clean up");
         let since = Instant::now();
