@@ -285,3 +285,43 @@ fn the_unit_is_one_that_systemd_takes() {
     let output = analyze(&["security", "--offline=true", "--threshold=20", path]).unwrap();
     assert!(output.status.success(), "{}", said(&output));
 }
+
+/// No container is built here; but what the Dockerfile takes is there, and what it sets starts the program.
+#[test]
+fn the_image_has_what_it_copies_and_its_settings_serve() {
+    let text = std::fs::read_to_string(deploy("Dockerfile")).unwrap();
+    let joined = text.replace("\\\n", " ");
+    let after = |word: &str| joined.lines().find_map(|line| line.strip_prefix(word)).unwrap();
+    assert!(text.contains("cargo build --release --locked --bin countersign"));
+    assert!(text.contains("COPY --from=build /source/target/release/countersign "));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let left_out = std::fs::read_to_string(deploy("Dockerfile.dockerignore")).unwrap();
+    let left_out: Vec<&str> = left_out.lines().collect();
+    for needed in ["Cargo.toml", "Cargo.lock", "src", "migrations", "templates", "static", "benches"] {
+        assert!(root.join(needed).exists() && !left_out.contains(&needed), "{needed}");
+    }
+    // The compiler is new enough for the package.
+    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    let minor =
+        |text: &str| text.split("1.").nth(1).and_then(|rest| rest.get(..2)?.parse::<u32>().ok()).unwrap();
+    let asked = manifest.lines().find(|line| line.starts_with("rust-version")).unwrap();
+    assert!(minor(after("FROM rust:")) >= minor(asked));
+
+    let folder = TempDir::new().unwrap();
+    let data = format!("sqlite://{}/", folder.path().display());
+    let pairs = after("ENV ").split_whitespace().map(|pair| pair.split_once('=').unwrap());
+    let settings: Vec<(&str, String)> =
+        pairs.map(|(name, value)| (name, value.replace("sqlite:///data/", &data))).collect();
+    assert!(settings.iter().any(|(_, value)| value.starts_with(&data)), "the control: the volume");
+    let mut variables: Vec<(&str, &str)> = settings
+        .iter()
+        .filter(|(name, _)| *name != "ROCKET_PORT")
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    variables.extend([("COUNTERSIGN_SECRET", SECRET), ("COUNTERSIGN_URL", "https://app.example.com")]);
+    let mut service = Service::start(folder.path(), &variables);
+    assert!(service.get("/readyz", "").starts_with("HTTP/1.1 200"));
+    assert!(folder.path().join("countersign.db").exists());
+    let signal = after("STOPSIGNAL SIG");
+    assert!(service.signal(signal).success(), "{signal}");
+}
