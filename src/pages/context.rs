@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rocket::http::Status;
+use rocket::http::{Method, Status};
 use rocket::request::{FromRequest, Outcome};
 use rocket::{Ignite, Request, Rocket, Sentinel};
 use serde::Serialize;
@@ -119,7 +119,7 @@ impl PageContext {
             csrf_token,
             session_json: embeddable(session.as_ref(), auth.config.session.empty),
             session,
-            path: request.uri().to_string(),
+            path: address(request, auth),
         }
     }
 }
@@ -163,6 +163,14 @@ async fn prepare(request: &Request<'_>) -> Result<PageContext, PageError> {
         _ => return Err(PageError::Internal),
     };
     Ok(PageContext::new(request, auth, pages, token, session))
+}
+
+/// Where this page is found again: at its own address, or, when it answers a form, at that of the page the form was on.
+fn address(request: &Request<'_>, auth: &Auth) -> String {
+    match request.method() {
+        Method::Get | Method::Head => request.uri().to_string(),
+        _ => auth.redirects.choose([request.headers().get_one("referer")]),
+    }
 }
 
 /// The language chosen by cookie, else by `Accept-Language`.

@@ -14,7 +14,7 @@ use crate::guards::{Auth, Fresh, Session};
 use crate::model::{AccessTokenRecord, Permission};
 use crate::pages::{PageContext, Pages};
 use crate::secret::TokenHash;
-use crate::signin::{MOST_DAYS, NewToken, NewTokenError, SignIn};
+use crate::signin::{MOST_DAYS, NewToken, NewTokenError, NewTokenMistake, SignIn};
 
 #[get("/account/tokens?<notice>")]
 pub(super) async fn page(
@@ -52,7 +52,12 @@ pub(super) async fn make(
     let wanted = NewToken { name: form.text("name"), scopes: &scopes, days };
     let own = match sign_in.make_access_token(fresh.session().data(), wanted, offered).await {
         Ok(token) => json!({ "token": token }),
-        Err(NewTokenError::Form) => json!({ "error": text(pages, &context, "error_token_form") }),
+        Err(NewTokenError::Form(mistakes)) => {
+            let errors: Vec<Value> =
+                mistakes.iter().map(|mistake| explain(pages, &context, *mistake)).collect();
+            let kept = json!({ "name": form.text("name"), "days": form.text("days"), "scopes": scopes });
+            json!({ "errors": errors, "kept": kept })
+        }
         Err(NewTokenError::TooMany) => json!({ "error": text(pages, &context, "error_token_many") }),
         Err(NewTokenError::Store(error)) => return Failure::from(error).answer(sender.0).await,
         Err(NewTokenError::Internal(error)) => {
@@ -91,6 +96,16 @@ fn checked(auth: &Auth, form: Result<CheckedForm, FormError>) -> Result<(Checked
     Ok((form, auth.sign_in.as_ref().ok_or_else(Failure::internal)?))
 }
 
+/// Which field is wrong, and why.
+fn explain(pages: &Pages, context: &PageContext, mistake: NewTokenMistake) -> Value {
+    let (field, code) = match mistake {
+        NewTokenMistake::Name => ("name", "token_name_invalid"),
+        NewTokenMistake::Scopes => ("scope-1", "token_scopes_missing"),
+        NewTokenMistake::Days => ("days", "token_days_invalid"),
+    };
+    json!({ "field": field, "message": text(pages, context, code) })
+}
+
 fn text(pages: &Pages, context: &PageContext, key: &str) -> String {
     pages.locales().text(context.lang(), key)
 }
@@ -110,9 +125,16 @@ async fn show(
         Ok(tokens) => tokens,
         Err(error) => return Failure::from(error).answer(request).await,
     };
-    let status = if own.get("error").is_some() { Status::BadRequest } else { Status::Ok };
+    let refused = own.get("error").is_some() || own.get("errors").is_some();
+    let status = if refused { Status::BadRequest } else { Status::Ok };
     let now = auth.clock.now();
     if let Some(own) = own.as_object_mut() {
+        own.entry("errors").or_insert_with(|| json!([]));
+        own.entry("kept").or_insert_with(|| json!({ "scopes": [] }));
+        // What is shown once would be lost by a change of the language.
+        let path =
+            if own.contains_key("token") { String::new() } else { auth.config.url.base("account/tokens") };
+        own.insert("path".to_owned(), path.into());
         own.insert("tokens".to_owned(), tokens.iter().map(|token| shown(token, now)).collect());
         own.insert("scopes".to_owned(), auth.config.scopes.iter().map(Permission::as_str).collect());
         own.insert("most_days".to_owned(), MOST_DAYS.into());

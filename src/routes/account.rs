@@ -1,6 +1,5 @@
 //! `GET account` and the forms on it: name, password, sessions.
 
-use rocket::http::Status;
 use rocket::{State, get, post};
 
 use super::account_page::{Outcome, checked, done, explain, show};
@@ -37,10 +36,13 @@ pub(super) async fn page(
         "account_unlinked",
         "last_way_in",
     ];
-    let notice = NOTICES.iter().find(|known| Some(**known) == notice);
-    let notice = notice.map(|known| pages.locales().text(context.lang(), &format!("notice_{known}")));
-    let fine = Outcome { status: Status::Ok, errors: Vec::new() };
-    show(sender.0, auth, pages, &session, &context, notice, fine).await
+    let notice = NOTICES.into_iter().find(|known| Some(*known) == notice);
+    let text = |known: &str| pages.locales().text(context.lang(), &format!("notice_{known}"));
+    let outcome = match notice {
+        Some(refusal @ "last_way_in") => Outcome { complaint: Some(text(refusal)), ..Outcome::default() },
+        notice => Outcome { notice: notice.map(text), ..Outcome::default() },
+    };
+    show(sender.0, auth, pages, &session, &context, outcome).await
 }
 
 #[post("/account/name", data = "<form>")]
@@ -65,7 +67,7 @@ pub(super) async fn change_name(
             Outbox::of(sender.0).put(auth.cookies.session(&issued.value, issued.expires_at, &sent));
             done(auth, "name_saved")
         }
-        Err(error) => explain(sender.0, auth, pages, &session, &context, error).await,
+        Err(error) => explain(sender.0, auth, pages, &session, &context, &form, error).await,
     }
 }
 
@@ -90,7 +92,7 @@ pub(super) async fn change_password(
     };
     match sign_in.change_password(session.data(), change).await {
         Ok(()) => done(auth, "password_changed"),
-        Err(error) => explain(sender.0, auth, pages, &session, &context, error).await,
+        Err(error) => explain(sender.0, auth, pages, &session, &context, &form, error).await,
     }
 }
 

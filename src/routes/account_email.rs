@@ -81,7 +81,7 @@ pub(super) async fn request_change(
     let client = client_of(sender.0, &auth.config.trusted_proxies);
     match sign_in.request_email_change(session.data(), email, context.lang(), &client).await {
         Ok(()) => done(auth, "email_change_sent"),
-        Err(error) => explain(sender.0, auth, pages, session, &context, error).await,
+        Err(error) => explain(sender.0, auth, pages, session, &context, &form, error).await,
     }
 }
 
@@ -119,7 +119,7 @@ pub(super) async fn change(
             }
             done(auth, "email_changed")
         }
-        Err(error) => explain(sender.0, auth, pages, &session, &context, error).await,
+        Err(error) => explain(sender.0, auth, pages, &session, &context, &form, error).await,
     }
 }
 

@@ -71,6 +71,6 @@ pub(super) async fn set_first_password(
     let (session, password) = (fresh.session(), Password::new(form.text("newPassword")));
     match sign_in.set_first_password(session.data(), &password, context.lang()).await {
         Ok(()) => done(auth, "password_set"),
-        Err(error) => explain(sender.0, auth, pages, session, &context, error).await,
+        Err(error) => explain(sender.0, auth, pages, session, &context, &form, error).await,
     }
 }

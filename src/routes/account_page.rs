@@ -11,12 +11,20 @@ use super::page::page as render;
 use crate::guards::{Auth, Session};
 use crate::model::SessionRecord;
 use crate::pages::{PageContext, Pages};
-use crate::signin::{AccountError, SignIn};
+use crate::signin::{ADMIN, AccountError, SignIn};
 
-/// What a form on the page came to: errors by field and code, or a notice's key.
+/// What a form on the page came to.
+#[derive(Default)]
 pub(super) struct Outcome {
     pub(super) status: Status,
+    /// Fields that are wrong, each with the code that says why.
     pub(super) errors: Vec<(&'static str, &'static str)>,
+    /// What was typed, to be corrected and not to be typed again.
+    pub(super) kept: Value,
+    /// What was done, in words.
+    pub(super) notice: Option<String>,
+    /// What was not done, in words.
+    pub(super) complaint: Option<String>,
 }
 
 pub(super) fn checked(
@@ -38,6 +46,7 @@ pub(super) async fn explain(
     pages: &Pages,
     session: &Session,
     context: &PageContext,
+    form: &CheckedForm,
     error: AccountError,
 ) -> Answer {
     let (field, code) = match error {
@@ -48,7 +57,11 @@ pub(super) async fn explain(
         AccountError::NewPassword(error) => ("newPassword", error.code()),
         AccountError::Other(error) => return Failure::from(error).answer(request).await,
     };
-    refuse(request, auth, pages, session, context, (field, code)).await
+    let typed = |name: &str| form.optional(name).map(|text| text.chars().take(320).collect::<String>());
+    let kept = json!({ "name": typed("name"), "email": typed("email") });
+    let errors = vec![(field, code)];
+    let outcome = Outcome { status: Status::BadRequest, errors, kept, ..Outcome::default() };
+    show(request, auth, pages, session, context, outcome).await
 }
 
 /// The page again, saying which field is wrong and why.
@@ -60,8 +73,8 @@ pub(super) async fn refuse(
     context: &PageContext,
     mistake: (&'static str, &'static str),
 ) -> Answer {
-    let outcome = Outcome { status: Status::BadRequest, errors: vec![mistake] };
-    show(request, auth, pages, session, context, None, outcome).await
+    let outcome = Outcome { status: Status::BadRequest, errors: vec![mistake], ..Outcome::default() };
+    show(request, auth, pages, session, context, outcome).await
 }
 
 pub(super) async fn show(
@@ -70,7 +83,6 @@ pub(super) async fn show(
     pages: &Pages,
     session: &Session,
     context: &PageContext,
-    notice: Option<String>,
     outcome: Outcome,
 ) -> Answer {
     let Some(sign_in) = &auth.sign_in else {
@@ -82,6 +94,10 @@ pub(super) async fn show(
     };
     let accounts = match super::linked::section(auth, sign_in, session).await {
         Ok(accounts) => accounts,
+        Err(error) => return Failure::from(error).answer(request).await,
+    };
+    let roles = match sign_in.roles_of(session.user_id()).await {
+        Ok(roles) => roles,
         Err(error) => return Failure::from(error).answer(request).await,
     };
     let text = |key: &str| pages.locales().text(context.lang(), key);
@@ -99,8 +115,12 @@ pub(super) async fn show(
         },
         "sessions": sessions,
         "accounts": accounts,
-        "notice": notice,
+        "is_admin": roles.iter().any(|role| role.as_str() == ADMIN),
+        "notice": outcome.notice,
+        "complaint": outcome.complaint,
         "errors": errors,
+        "kept": outcome.kept,
+        "path": auth.config.url.base("account"),
         "has_account": account.created_at.is_some(),
         "has_password": account.has_password,
         "passwords": auth.config.credentials.is_some(),
@@ -123,7 +143,7 @@ fn shown(record: &SessionRecord, current: bool) -> Value {
 }
 
 /// "Firefox, Windows" out of a `User-Agent`; what is not recognised is shown as it came, cut.
-fn device(user_agent: &str) -> String {
+pub(super) fn device(user_agent: &str) -> String {
     const BROWSERS: [(&str, &str); 7] = [
         ("Edg/", "Edge"),
         ("OPR/", "Opera"),

@@ -8,6 +8,7 @@ use rocket::request::{FromRequest, Outcome};
 use rocket::{Request, State, get, post};
 use serde_json::{Value, json};
 
+use super::account_page::device;
 use super::answer::Answer;
 use super::failure::Failure;
 use super::form::{CheckedForm, FormError};
@@ -107,9 +108,13 @@ pub(super) async fn act(
         return Failure::internal().answer(sender.0).await;
     };
     let id = UserId::from_existing(id);
-    let complaint = |key: &str| json!({ "error": pages.locales().text(context.lang(), key) });
+    let text = |key: &str| pages.locales().text(context.lang(), key);
+    let complaint = |key: &str| json!({ "error": text(key) });
     let Some(act) = act_of(&form) else {
-        return show(sender.0, auth, pages, &context, &id, complaint("error_role_name")).await;
+        let typed: String = form.text("role").chars().take(64).collect();
+        let errors = json!([{ "field": "role", "message": text("error_role_name") }]);
+        let own = json!({ "errors": errors, "kept": { "role": typed } });
+        return show(sender.0, auth, pages, &context, &id, own).await;
     };
     match sign_in.administer(admin.0.data(), &id, &act).await {
         Ok(()) => {
@@ -154,8 +159,11 @@ async fn show(
         Err(AdminError::Store(error)) => return Failure::from(error).answer(request).await,
         Err(_) => return Failure::not_found().answer(request).await,
     };
-    let status = if own.get("error").is_some() { Status::BadRequest } else { Status::Ok };
+    let refused = own.get("error").is_some() || own.get("errors").is_some();
+    let status = if refused { Status::BadRequest } else { Status::Ok };
     if let Some(own) = own.as_object_mut() {
+        own.entry("errors").or_insert_with(|| json!([]));
+        own.entry("kept").or_insert_with(|| json!({}));
         own.insert("person".to_owned(), whole(&person));
     }
     render(pages, status, "admin_user", context, own)
@@ -175,7 +183,13 @@ fn whole(person: &Person) -> Value {
     let sessions: Vec<Value> = person
         .sessions
         .iter()
-        .map(|session| json!({ "address": session.address, "last_used": session.renewed_at.to_rfc3339() }))
+        .map(|session| {
+            json!({
+                "device": session.user_agent.as_deref().map(device),
+                "address": session.address,
+                "last_used": session.renewed_at.to_rfc3339(),
+            })
+        })
         .collect();
     let mut shown = summary(&person.user);
     if let Some(shown) = shown.as_object_mut() {

@@ -2,7 +2,7 @@
 
 use rocket::http::Status;
 use rocket::{State, get};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::answer::Answer;
 use super::failure::Failure;
@@ -37,6 +37,13 @@ pub(super) async fn page(
     render(pages, Status::Ok, "admin_log", &context, own)
 }
 
+/// The details one by one, as they are named in the record.
+fn details(json: &str) -> Vec<Value> {
+    let details: Map<String, Value> = serde_json::from_str(json).unwrap_or_default();
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    details.iter().map(|(name, value)| json!({ "name": name, "value": text(value) })).collect()
+}
+
 fn shown(record: &AuditRecord) -> Value {
     let entry = &record.entry;
     json!({
@@ -47,6 +54,6 @@ fn shown(record: &AuditRecord) -> Value {
         "user": entry.user_id.as_ref().map(UserId::as_str),
         "email": entry.email,
         "address": entry.address,
-        "details": entry.details,
+        "details": details(&entry.details),
     })
 }

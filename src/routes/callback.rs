@@ -3,6 +3,7 @@
 use rocket::http::Status;
 use rocket::{Request, State, get, head, post};
 
+use super::again;
 use super::answer::Answer;
 use super::callback_url;
 use super::failure::Failure;
@@ -29,7 +30,7 @@ pub(super) async fn credentials(
     let url = callback_url::choose(sender.0, auth, form.optional("callbackUrl"));
     match sign_in(sender.0, auth, &form).await {
         Ok(entered) => welcome(sender.0, auth, &entered, &url, form.is_script()).await,
-        Err(failure) => failure.answer_action(sender.0, site, form.is_script()).await,
+        Err(failure) => again::answer(sender.0, auth, failure, &form, &url).await,
     }
 }
 

@@ -7,6 +7,7 @@ use rocket::http::Status;
 use rocket::{Request, State, get, post};
 use serde_json::json;
 
+use super::again;
 use super::answer::Answer;
 use super::callback_url::{self, CallbackUrl};
 use super::failure::Failure;
@@ -49,7 +50,7 @@ pub(super) async fn start(
             let url = format!("{}?provider=email&type=email", site.base("verify-request"));
             if form.is_script() { Answer::script_redirect(Status::Ok, &url) } else { Answer::redirect(url) }
         }
-        Err(failure) => failure.answer_action(sender.0, site, form.is_script()).await,
+        Err(failure) => again::answer(sender.0, auth, failure, &form, &callback_url).await,
     }
 }
 
@@ -100,7 +101,8 @@ pub(super) async fn finish(
         Err(Refused::Code) if !form.is_script() && !form.is_json() => {
             let message = pages.locales().text(context.lang(), "code_wrong");
             let errors = json!([{ "field": "code", "message": message }]);
-            let own = json!({ "code": true, "callback_url": url, "errors": errors });
+            let path = site.base("verify-request");
+            let own = json!({ "code": true, "callback_url": url, "errors": errors, "path": path });
             render(pages, Status::BadRequest, "verify_request", &context, own)
         }
         Err(refused) => refused.into_failure().answer_action(sender.0, site, form.is_script()).await,

@@ -101,7 +101,7 @@ fn show(auth: &Auth, pages: &Pages, context: &PageContext, code: &str) -> Answer
     }
     let known = PAGES.iter().find(|(known, _)| known.eq_ignore_ascii_case(code));
     let (code, status) = known.copied().unwrap_or(("default", Status::Ok));
-    page(pages, status, "error", context, error_context(auth, pages, context, code, true))
+    page(pages, status, "error", context, error_context(auth, pages, context, code))
 }
 
 #[get("/verify-request")]

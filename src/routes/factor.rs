@@ -133,9 +133,12 @@ async fn show(
         Err(error) => return Failure::from(error).answer(request).await,
     };
     let offered = auth.sign_in.as_ref().and_then(SignIn::second_factors);
+    let error = error.map(|key| pages.locales().text(context.lang(), key));
+    let errors: Vec<_> = error.iter().map(|text| json!({ "field": "code", "message": text })).collect();
     let own = json!({
         "callback_url": callback_url,
-        "error": error.map(|key| pages.locales().text(context.lang(), key)),
+        "error": error,
+        "errors": errors,
         "has_totp": found.totp.is_some(),
         "has_codes": found.recovery_codes > 0,
         "has_passkeys": !found.passkeys.is_empty() && offered.is_some_and(SecondFactors::offers_passkeys),

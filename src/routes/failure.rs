@@ -59,7 +59,12 @@ impl Failure {
 
     /// There is no such thing, or not for this person.
     pub(crate) const fn not_found() -> Self {
-        Self::new(Status::NotFound, "not_found", "default")
+        Self::new(Status::NotFound, "not_found", "NotFound")
+    }
+
+    /// There is no such action.
+    pub(crate) const fn action_unknown() -> Self {
+        Self::new(Status::BadRequest, "action_unknown", "NotFound")
     }
 
     /// A sign-in at another site that could not be begun.

@@ -93,7 +93,7 @@ pub(super) async fn come_back(sender: Sender<'_>, auth: &State<Auth>, provider: 
     let request = sender.0;
     let query = request.uri().query().map(|query| query.as_str().to_owned()).unwrap_or_default();
     let Some(provider) = federation(auth).ok().and_then(|all| all.find(provider)) else {
-        return unknown::answer(request.method());
+        return unknown::answer(request).await;
     };
     match arrive(request, auth, provider, &query).await {
         Ok((Arrived::Entered(entered), url)) => welcome(request, auth, &entered, &url, false).await,
@@ -119,7 +119,7 @@ pub(super) async fn come_back_by_post(
 ) -> Answer {
     let found = federation(auth).ok().and_then(|all| all.find(provider));
     let Some(provider) = found.filter(|provider| provider.config().form_post) else {
-        return unknown::answer(sender.0.method());
+        return unknown::answer(sender.0).await;
     };
     let is_form = sender.0.content_type().is_some_and(|kind| kind.is_form());
     let body = data.open(MAX_RETURNED.bytes()).into_string().await;

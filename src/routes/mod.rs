@@ -34,6 +34,7 @@ mod account_life;
 mod account_page;
 mod admin;
 mod admin_log;
+mod again;
 mod answer;
 mod assets;
 mod callback;

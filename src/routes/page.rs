@@ -48,9 +48,19 @@ pub(super) async fn failure_page(request: &Request<'_>, failure: &Failure) -> An
     let context =
         if failure.status.code < 500 { PageContext::from_request(request).await.succeeded() } else { None };
     let context = context.unwrap_or_else(|| PageContext::without_session(request, auth, pages));
-    let own = error_context(auth, pages, &context, failure.error, true);
+    let mut own = error_context(auth, pages, &context, failure.error);
+    if let (Some(seconds), "RateLimited", Some(own)) =
+        (failure.retry_after, failure.error, own.as_object_mut())
+    {
+        let text = pages.locales().text(context.lang(), "error_RateLimited_wait");
+        let minutes = seconds.max(1).saturating_add(59) / 60;
+        own.insert("message".to_owned(), text.replace("{minutes}", &minutes.to_string()).into());
+    }
     page(pages, failure.status, "error", &context, own)
 }
+
+/// What signing in does not help against.
+const BEYOND_SIGN_IN: [&str; 5] = ["default", "NotFound", "Configuration", "RateLimited", "Unavailable"];
 
 /// What the error page shows for a code: fixed texts only, never the code's own words.
 pub(super) fn error_context(
@@ -58,10 +68,10 @@ pub(super) fn error_context(
     pages: &Pages,
     context: &PageContext,
     error: &str,
-    sign_in: bool,
 ) -> serde_json::Value {
     let texts = pages.locales().texts(context.lang());
     let title = texts.get(&format!("error_title_{error}")).or_else(|| texts.get("error_title"));
+    let sign_in = !BEYOND_SIGN_IN.contains(&error);
     json!({
         "code": error,
         "title": title,

@@ -4,7 +4,7 @@
 //! this browser by a fresh one (ASVS 5.0, 7.2.4).
 
 use rocket::http::Status;
-use rocket::{State, get};
+use rocket::{Request, State, get};
 use serde_json::json;
 
 use super::answer::Answer;
@@ -15,6 +15,7 @@ use super::session::Sender;
 use crate::guards::{Auth, Session};
 use crate::model::Email;
 use crate::pages::{PageContext, Pages};
+use crate::session::encode_component;
 
 #[get("/reauthenticate")]
 pub(super) async fn page(
@@ -25,8 +26,21 @@ pub(super) async fn page(
     context: PageContext,
     callback_url: CallbackUrl,
 ) -> Answer {
+    show(sender.0, auth, pages, &session, &context, &callback_url.0, None).await
+}
+
+/// The page, or the page again with what went wrong.
+pub(super) async fn show(
+    request: &Request<'_>,
+    auth: &Auth,
+    pages: &Pages,
+    session: &Session,
+    context: &PageContext,
+    callback_url: &str,
+    wrong: Option<String>,
+) -> Answer {
     let Some(sign_in) = &auth.sign_in else {
-        return Failure::internal().answer(sender.0).await;
+        return Failure::internal().answer(request).await;
     };
     let email = session.email().and_then(|email| Email::parse(email).ok());
     let has_password = match &email {
@@ -35,13 +49,20 @@ pub(super) async fn page(
     };
     let has_password = match has_password {
         Ok(has_password) => has_password,
-        Err(error) => return Failure::from(error).answer(sender.0).await,
+        Err(error) => return Failure::from(error).answer(request).await,
     };
+    let status = if wrong.is_some() { Status::Unauthorized } else { Status::Ok };
+    let errors: Vec<_> =
+        wrong.iter().map(|message| json!({ "field": "password", "message": message })).collect();
+    let path =
+        format!("{}?callbackUrl={}", auth.config.url.base("reauthenticate"), encode_component(callback_url));
     let own = json!({
-        "callback_url": callback_url.0,
+        "callback_url": callback_url,
+        "errors": errors,
+        "path": path,
         "email": session.email(),
         "has_password": has_password,
         "by_email": email.is_some() && sign_in.signs_in_by_email(),
     });
-    render(pages, Status::Ok, "reauthenticate", &context, own)
+    render(pages, status, "reauthenticate", context, own)
 }

@@ -12,6 +12,7 @@ use super::session::Sender;
 use crate::guards::{Auth, client_of};
 use crate::pages::{PageContext, Pages};
 use crate::secret::Password;
+use crate::session::encode_component;
 use crate::signin::{AccountError, PasswordReset, ResetRequest, SignIn, SignInError};
 
 fn sign_in(auth: &Auth) -> Result<&SignIn, Failure> {
@@ -121,7 +122,10 @@ pub(super) async fn reset(
         }
         Err(AccountError::NewPassword(error)) => {
             let errors = mistake(pages, &context, "password", error.code());
-            let own = json!({ "email": form.text("email"), "token": form.text("token"), "errors": errors });
+            let (email, token) = (form.text("email"), form.text("token"));
+            let query = format!("email={}&token={}", encode_component(email), encode_component(token));
+            let path = format!("{}?{query}", auth.config.url.base("reset-password"));
+            let own = json!({ "email": email, "token": token, "errors": errors, "path": path });
             render(pages, Status::BadRequest, "reset_password", &context, own)
         }
         Err(AccountError::Other(error)) => Failure::from(error).answer(sender.0).await,

@@ -59,7 +59,7 @@ pub(super) async fn enable_totp(
     match sign_in.enable_totp(fresh.session().data(), form.text("secret"), form.text("code")).await {
         Ok(codes) => show_codes(pages, &context, &codes),
         Err(FactorError::Wrong | FactorError::Expired) => {
-            totp_setup(sender.0, auth, pages, fresh.session(), &context, Some("error_first_code")).await
+            totp_setup(sender.0, auth, pages, fresh.session(), &context, Some(form.text("secret"))).await
         }
         Err(error) => Failure::from(error).answer(sender.0).await,
     }
@@ -182,7 +182,8 @@ fn done(auth: &Auth, notice: &str) -> Answer {
 
 /// Shown once, in the answer to the form itself: nobody finds them at an address.
 fn show_codes(pages: &Pages, context: &PageContext, codes: &[String]) -> Answer {
-    render(pages, Status::Ok, "recovery_codes", context, json!({ "codes": codes }))
+    // No address leads back to them: a change of the language would lose them.
+    render(pages, Status::Ok, "recovery_codes", context, json!({ "codes": codes, "path": "" }))
 }
 
 async fn totp_setup(
@@ -191,24 +192,28 @@ async fn totp_setup(
     pages: &Pages,
     session: &Session,
     context: &PageContext,
-    error: Option<&str>,
+    refused: Option<&str>,
 ) -> Answer {
     let Some(sign_in) = &auth.sign_in else {
         return Failure::internal().answer(request).await;
     };
-    let setup = match sign_in.start_totp(session.data()) {
+    let setup = match sign_in.start_totp(session.data(), refused) {
         Ok(setup) => setup,
         Err(FactorError::Wrong) => return Failure::not_found().answer(request).await,
         Err(error) => return Failure::from(error).answer(request).await,
     };
+    let mistake =
+        |key: &str| json!({ "field": "code", "message": pages.locales().text(context.lang(), key) });
+    let errors: Vec<Value> = refused.map(|_| mistake("error_first_code")).into_iter().collect();
     let own = json!({
         "secret": setup.sealed,
         "base32": setup.base32,
         "url": setup.url,
         "qr": setup.qr,
-        "error": error.map(|key| pages.locales().text(context.lang(), key)),
+        "errors": errors,
+        "path": auth.config.url.base("account/security/totp"),
     });
-    let status = if error.is_some() { Status::BadRequest } else { Status::Ok };
+    let status = if refused.is_some() { Status::BadRequest } else { Status::Ok };
     render(pages, status, "totp", context, own)
 }
 
@@ -230,6 +235,7 @@ async fn show(
     let offered = sign_in.second_factors();
     let status = if own.get("error").is_some_and(Value::is_string) { Status::BadRequest } else { Status::Ok };
     if let Some(own) = own.as_object_mut() {
+        own.insert("path".to_owned(), auth.config.url.base("account/security").into());
         own.insert("offers_totp".to_owned(), offered.is_some_and(SecondFactors::offers_totp).into());
         own.insert("offers_passkeys".to_owned(), offered.is_some_and(SecondFactors::offers_passkeys).into());
         own.insert("totp_since".to_owned(), json!(found.totp.map(|totp| totp.created_at.to_rfc3339())));

@@ -41,14 +41,26 @@ pub(super) fn page(
     };
     let notice = NOTICES.iter().find(|known| Some(**known) == notice);
     let notice = notice.map(|known| pages.locales().text(lang, &format!("notice_{known}")));
+    let said = json!({ "callback_url": callback_url.0, "error": shown, "notice": notice });
+    show(auth, pages, &context, Status::Ok, said)
+}
+
+/// The page, with what is to be said on it.
+pub(super) fn show(
+    auth: &Auth,
+    pages: &Pages,
+    context: &PageContext,
+    status: Status,
+    said: serde_json::Value,
+) -> Answer {
     let others: Vec<_> = public_providers(auth)
         .into_iter()
         .filter(|other| !matches!(other.kind, "credentials" | "email"))
         .collect();
-    let own = json!({
-        "callback_url": callback_url.0,
-        "error": shown,
-        "notice": notice,
+    let mut own = json!({
+        "error": null,
+        "errors": [],
+        "notice": null,
         "providers": others,
         "credentials": auth.config.credentials.is_some(),
         "by_email": auth.sign_in.as_ref().is_some_and(SignIn::signs_in_by_email),
@@ -57,7 +69,10 @@ pub(super) fn page(
         "email": "",
         "passkeys": auth.sign_in.as_ref().and_then(SignIn::second_factors).is_some_and(SecondFactors::offers_passkeys),
     });
-    render(pages, Status::Ok, "sign_in", &context, own)
+    if let (Some(own), serde_json::Value::Object(said)) = (own.as_object_mut(), said) {
+        own.extend(said);
+    }
+    render(pages, status, "sign_in", context, own)
 }
 
 /// As NextAuth: the page, whatever the provider. A GET never starts anything (ASVS 5.0, 3.5.3 and 7.6.2).

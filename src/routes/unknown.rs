@@ -5,6 +5,8 @@ use rocket::route::{Handler, Outcome};
 use rocket::{Data, Request, Route};
 
 use super::answer::Answer;
+use super::failure::Failure;
+use super::medium::prefers_html;
 use crate::guards::failure_of;
 
 /// Asked after every other route.
@@ -20,13 +22,16 @@ impl Handler for Unknown {
         if failure_of(request).is_some() {
             return Outcome::forward(data, Status::Unauthorized);
         }
-        Outcome::from(request, answer(request.method()))
+        Outcome::from(request, answer(request).await)
     }
 }
 
 /// What is not known is answered so.
-pub(super) fn answer(method: Method) -> Answer {
-    let detail = format!("This action with HTTP {method} is not supported.");
+pub(super) async fn answer(request: &Request<'_>) -> Answer {
+    if prefers_html(request) {
+        return Failure::action_unknown().answer(request).await;
+    }
+    let detail = format!("This action with HTTP {} is not supported.", request.method());
     Answer::problem(Status::BadRequest, "action_unknown", Some(&detail))
 }
 

@@ -24,9 +24,9 @@ pub const MOST_DAYS: i64 = 366;
 /// Why a token was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum NewTokenError {
-    /// No name, no scope that is offered, or a life outside 1 to [`MOST_DAYS`] days.
+    /// What is wrong with what was wanted: one thing or several.
     #[error("a token needs a name, at least one scope, and 1 to 366 days")]
-    Form,
+    Form(Vec<NewTokenMistake>),
     /// The person has as many as are allowed.
     #[error("too many tokens")]
     TooMany,
@@ -36,6 +36,17 @@ pub enum NewTokenError {
     /// The store did not answer.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+/// What a token cannot be made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NewTokenMistake {
+    /// No name, or one that is too long.
+    Name,
+    /// No scope that is offered.
+    Scopes,
+    /// A life outside 1 to [`MOST_DAYS`] days.
+    Days,
 }
 
 /// What a person wants of a token.
@@ -60,12 +71,7 @@ impl SignIn {
         wanted: NewToken<'_>,
         offered: &[Permission],
     ) -> Result<String, NewTokenError> {
-        let name = DisplayName::parse(wanted.name).map_err(|_| NewTokenError::Form)?;
-        let scopes: Vec<Permission> =
-            offered.iter().filter(|scope| wanted.scopes.contains(&scope.as_str())).cloned().collect();
-        if scopes.is_empty() || !(1..=MOST_DAYS).contains(&wanted.days) {
-            return Err(NewTokenError::Form);
-        }
+        let (name, scopes) = checked(&wanted, offered).map_err(NewTokenError::Form)?;
         let plain = PlainToken::generate().map_err(|error| NewTokenError::Internal(error.to_string()))?;
         let now = self.sessions.now();
         let token = AccessTokenRecord {
@@ -133,6 +139,27 @@ impl SignIn {
             tracing::warn!(%error, "the use of an access token could not be noted");
         }
         Ok((token, user))
+    }
+}
+
+/// The name and the scopes, or everything that is wrong.
+fn checked(
+    wanted: &NewToken<'_>,
+    offered: &[Permission],
+) -> Result<(DisplayName, Vec<Permission>), Vec<NewTokenMistake>> {
+    let name = DisplayName::parse(wanted.name);
+    let chosen = |scope: &&Permission| wanted.scopes.contains(&scope.as_str());
+    let scopes: Vec<Permission> = offered.iter().filter(chosen).cloned().collect();
+    let mistakes = [
+        (name.is_err(), NewTokenMistake::Name),
+        (scopes.is_empty(), NewTokenMistake::Scopes),
+        (!(1..=MOST_DAYS).contains(&wanted.days), NewTokenMistake::Days),
+    ];
+    let made: Vec<NewTokenMistake> =
+        mistakes.into_iter().filter_map(|(made, mistake)| made.then_some(mistake)).collect();
+    match name {
+        Ok(name) if made.is_empty() => Ok((name, scopes)),
+        _ => Err(made),
     }
 }
 

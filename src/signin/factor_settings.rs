@@ -51,17 +51,22 @@ impl SignIn {
         Ok(self.store.find_factors(&session.user_id).await?)
     }
 
-    /// Makes a secret for time-based codes. Nothing is on before a first code was shown.
+    /// Makes a secret for time-based codes, or takes the one that was `sealed` before, so that a mistyped code does not mean a
+    /// new picture. Nothing is on before a first code was shown.
     ///
     /// # Errors
     /// [`FactorError`].
-    pub fn start_totp(&self, session: &SessionData) -> Result<TotpSetup, FactorError> {
+    pub fn start_totp(&self, session: &SessionData, sealed: Option<&str>) -> Result<TotpSetup, FactorError> {
         let factors = self.factors()?;
         if !factors.offers_totp() {
             return Err(FactorError::Wrong);
         }
         let internal = |error: &dyn std::fmt::Display| SignInError::Internal(error.to_string());
-        let key = TotpKey::generate().map_err(|error| internal(&error))?;
+        let shown = sealed.and_then(|sealed| factors.totp.open(session.user_id.as_str(), sealed));
+        let key = match shown.and_then(|secret| TotpKey::from_bytes(&secret)) {
+            Some(key) => key,
+            None => TotpKey::generate().map_err(|error| internal(&error))?,
+        };
         let account = session.email.as_deref().unwrap_or_default();
         let url = key.url(&self.site_name, account).map_err(|error| internal(&error))?;
         let sealed = factors.totp.seal(session.user_id.as_str(), key.expose())?;

@@ -28,7 +28,7 @@ mod service;
 mod sign_up;
 mod trail;
 
-pub use access_tokens::{MARK, MOST_DAYS, NewToken, NewTokenError};
+pub use access_tokens::{MARK, MOST_DAYS, NewToken, NewTokenError, NewTokenMistake};
 pub use account::{Account, AccountError, PasswordChange};
 pub use address::AddressLink;
 pub use email_link::{EmailSignIn, EnteredByEmail, LinkRequest, MailedProof};

@@ -19,6 +19,7 @@ mod email;
 mod every_call;
 mod factors;
 mod faults;
+mod forms;
 mod guard_check;
 mod guards;
 mod hooks;
