@@ -1,19 +1,8 @@
 // Second factors in a real browser: a passkey of Chromium's own virtual authenticator, and codes without a script.
 import assert from "node:assert/strict";
-import { createHmac } from "node:crypto";
 import { after, before, describe, test } from "node:test";
 import { enter, fillSignIn, leftOut, startBrowser, startService } from "./service.mjs";
-
-/** RFC 6238: the code of a base32 secret, now or so many steps later. */
-const codeOf = (base32, later = 0) => {
-  const bits = [...base32].map((letter) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(letter).toString(2).padStart(5, "0")).join("");
-  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
-  const counter = Buffer.alloc(8);
-  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + later));
-  const hash = createHmac("sha1", key).update(counter).digest();
-  const at = hash[19] & 15;
-  return String((hash.readUInt32BE(at) & 0x7fffffff) % 1_000_000).padStart(6, "0");
-};
+import { addAuthenticator, codeOf } from "./tour.mjs";
 
 const signOut = async (page, origin) => {
   await page.goto(`${origin}/api/auth/signout?callbackUrl=/`);
@@ -41,14 +30,7 @@ describe("second factors", { skip: leftOut }, () => {
   test("a passkey is added, is the second proof, and the only way in", async () => {
     const context = await browser.newContext();
     const page = await context.newPage();
-    const devtools = await context.newCDPSession(page);
-    await devtools.send("WebAuthn.enable", { enableUI: false });
-    const { authenticatorId } = await devtools.send("WebAuthn.addVirtualAuthenticator", {
-      options: {
-        protocol: "ctap2", transport: "internal", hasResidentKey: true, hasUserVerification: true,
-        isUserVerified: true, automaticPresenceSimulation: true,
-      },
-    });
+    const { devtools, authenticatorId } = await addAuthenticator(page);
     const email = "passkey@example.com";
     await enter(page, origin, email);
     await page.goto(`${origin}/api/auth/account/security`);
@@ -83,14 +65,7 @@ describe("second factors", { skip: leftOut }, () => {
     const page = await context.newPage();
     await page.goto(`${origin}/api/auth/signin`);
     await page.getByRole("button", { name: "Sign in with a passkey" }).waitFor();
-    const devtools = await context.newCDPSession(page);
-    await devtools.send("WebAuthn.enable", { enableUI: false });
-    await devtools.send("WebAuthn.addVirtualAuthenticator", {
-      options: {
-        protocol: "ctap2", transport: "internal", hasResidentKey: true, hasUserVerification: true,
-        isUserVerified: false, automaticPresenceSimulation: true,
-      },
-    });
+    await addAuthenticator(page, false);
     await page.getByRole("button", { name: "Sign in with a passkey" }).click();
     await page.locator("[data-passkey-error]").first().waitFor({ state: "visible" });
     assert.match(page.url(), /signin/);

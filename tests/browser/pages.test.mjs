@@ -1,122 +1,80 @@
-// Every page: accessible in either theme, usable on a phone and by keyboard, and clean under the strict policy.
+// Every page in every state: accessible in either theme, translated, usable on a phone and by keyboard, and clean under the
+// strict policy.
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { enter, leftOut, signUp, startBrowser, startService } from "./service.mjs";
+import { startAcme } from "./acme.mjs";
+import { inspect, inspectWords } from "./inspect.mjs";
+import { fillSignIn, leftOut, signUp, startBrowser, startService } from "./service.mjs";
+import { invite, stops, variants } from "./tour.mjs";
 
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const shots = process.env.SHOTS;
-
-describe("pages", { skip: leftOut }, () => {
-  let service, browser, origin, signedIn;
+describe("pages", { skip: leftOut, timeout: 1_800_000 }, () => {
+  let acme, service, browser, origin, people;
   before(async () => {
-    service = await startService();
+    acme = await startAcme();
+    service = await startService({ ...acme.settings, COUNTERSIGN_LIMITS__MAILS_PER_ADDRESS: "1000" });
     browser = await startBrowser();
     origin = service.origin;
-    const context = await browser.newContext();
-    const page = await context.newPage();
-    await enter(page, origin, "pages@example.com");
-    const second = await browser.newContext();
-    const other = await second.newPage();
-    await other.goto(`${origin}/api/auth/signin`);
-    await other.getByLabel("E-mail").fill("pages@example.com");
-    await other.getByLabel("Password").fill("correct horse battery");
-    await other.locator("main button.primary").click();
-    await other.waitForURL((url) => !url.pathname.includes("signin"));
-    signedIn = await context.storageState();
+    people = await invite(browser, service);
   });
   after(async () => {
     await browser?.close();
     await service?.stop();
+    await acme?.stop();
   });
 
-  const anonymous = [
-    "/", "/api/auth/signin", "/api/auth/signin?error=CredentialsSignin", "/api/auth/signin?notice=signed_up",
-    "/api/auth/signup", "/api/auth/signout", "/api/auth/error?error=AccessDenied", "/api/auth/verify-request",
-    "/server-side-example", "/client-side-example", "/nowhere",
-  ];
-  const personal = [
-    "/", "/api/auth/account", "/api/auth/account/security", "/api/auth/account/security/totp", "/api/auth/account/tokens",
-    "/api/auth/signout", "/server-side-example", "/client-side-example", "/protected",
-  ];
-
-  for (const colorScheme of ["light", "dark"]) {
-    for (const locale of ["en", "ko"]) {
-      for (const [who, paths] of [["anonymous", anonymous], ["signed in", personal]]) {
-        test(`no violation, ${who}, ${colorScheme}, ${locale}`, async () => {
-          const storageState = who === "signed in" ? signedIn : undefined;
-          const context = await browser.newContext({ colorScheme, locale, storageState, bypassCSP: true });
-          const page = await context.newPage();
-          for (const path of paths) {
-            await page.goto(origin + path);
-            if (path === "/client-side-example") await page.locator("[data-when=loading]").waitFor({ state: "hidden" });
-            assert.equal(await page.locator("html").getAttribute("lang"), locale, path);
-            await page.evaluate(axe);
-            const { violations } = await page.evaluate(() => globalThis.axe.run());
-            const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" | ")}`);
-            assert.deepEqual(found, [], path);
-            if (shots) {
-              mkdirSync(shots, { recursive: true });
-              const name = `${who}-${colorScheme}-${locale}-${path.replaceAll(/[^a-z]+/gi, "-")}.png`;
-              await page.screenshot({ path: join(shots, name), fullPage: true });
-            }
-          }
-          await context.close();
-        });
+  /** Goes to every stop, and says what is wrong with what is shown there. */
+  async function visit(list, locale, look) {
+    const found = [];
+    const browsers = new Map();
+    for (const [name, who, how, kept = {}] of list) {
+      // Who is half-way in, or was mailed a code, has cookies that nobody else has.
+      const key = who === "nobody" && typeof how !== "string" ? name : who;
+      if (!browsers.has(key)) browsers.set(key, await open(who, locale));
+      const { context, page, complaints } = browsers.get(key);
+      complaints.length = 0;
+      if (typeof how === "string") await page.goto(origin + how);
+      else await how(page, origin, locale);
+      await page.locator("[data-when=loading]").waitFor({ state: "hidden" });
+      // The browser itself notes every answer that is no success.
+      const wrong = complaints.filter((text) => !text.startsWith("Failed to load resource"));
+      for (const [field, value] of Object.entries(kept)) {
+        const shown = await page.locator(`#${field}`).inputValue();
+        if (shown !== value) wrong.push(`#${field} holds ${shown}`);
       }
+      wrong.push(...await look(page, { name, locale }));
+      found.push(...wrong.map((text) => `${name}: ${text}`));
+      if (key === name) await context.close();
     }
+    for (const { context } of browsers.values()) await context.close();
+    return found;
   }
 
-  test("a form with mistakes says so and is accessible", async () => {
-    const context = await browser.newContext({ bypassCSP: true, javaScriptEnabled: true });
+  async function open(who, locale) {
+    const context = await browser.newContext({ locale, storageState: people[who], reducedMotion: "reduce" });
+    context.setDefaultTimeout(30_000);
     const page = await context.newPage();
-    await page.goto(`${origin}/api/auth/signup`);
-    await page.getByLabel("E-mail").fill("mistakes@example.com");
-    await page.getByLabel("Password").fill("password");
-    await page.locator("main button.primary").click();
-    await page.getByRole("alert").waitFor();
-    assert.equal(await page.getByLabel("Password").getAttribute("aria-invalid"), "true");
-    await page.evaluate(axe);
-    const { violations } = await page.evaluate(() => globalThis.axe.run());
-    assert.deepEqual(violations.map(({ id }) => id), []);
-    if (shots) await page.screenshot({ path: join(shots, "mistakes.png"), fullPage: true });
-    await context.close();
-  });
+    const complaints = [];
+    page.on("console", (message) => ["error", "warning"].includes(message.type()) && complaints.push(message.text()));
+    page.on("pageerror", (error) => complaints.push(`${error}`));
+    return { context, page, complaints };
+  }
 
-  test("nothing scrolls sideways at 320 px", async () => {
-    const viewport = { width: 320, height: 640 };
-    for (const [storageState, paths] of [[undefined, anonymous], [signedIn, personal]]) {
-      const context = await browser.newContext({ viewport, storageState });
-      const page = await context.newPage();
-      for (const path of paths) {
-        await page.goto(origin + path);
-        const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-        assert.ok(wide <= 0, `${path} is ${wide} px too wide`);
-        if (shots && path.includes("sign")) {
-          await page.screenshot({ path: join(shots, `phone-${path.replaceAll(/[^a-z]+/gi, "-")}.png`), fullPage: true });
-        }
-      }
-      await context.close();
-    }
-  });
+  for (const locale of ["en", "ko"]) {
+    test(`every page in every state is fit for everybody, ${locale}`, async () => {
+      assert.deepEqual(await visit(stops, locale, inspect), []);
+    });
 
-  test("the policy is never violated and nothing is complained about", async () => {
-    for (const [storageState, paths] of [[undefined, anonymous], [signedIn, personal]]) {
-      const context = await browser.newContext({ storageState });
-      const page = await context.newPage();
-      const complaints = [];
-      page.on("console", (message) => ["error", "warning"].includes(message.type()) && complaints.push(message.text()));
-      page.on("pageerror", (error) => complaints.push(`${error}`));
-      for (const path of paths) {
-        const answer = await page.goto(origin + path);
-        const policy = answer.headers()["content-security-policy"];
-        assert.ok(policy?.includes("default-src 'none'") && !policy.includes("unsafe"), path);
-        // The browser itself notes every answer that is no success.
-        const own = complaints.filter((text) => !text.startsWith("Failed to load resource"));
-        assert.deepEqual(own, [], path);
-      }
+    test(`whatever a page says fits, ${locale}`, async () => {
+      assert.deepEqual(await visit(variants, locale, inspectWords), []);
+    });
+  }
+
+  test("every page sends the strict policy", async () => {
+    for (const [name, who, where] of stops.filter(([, , where]) => typeof where === "string")) {
+      const context = await browser.newContext({ storageState: people[who] });
+      const answer = await context.request.get(origin + where, { headers: { accept: "text/html" } });
+      const policy = answer.headers()["content-security-policy"];
+      assert.ok(policy?.includes("default-src 'none'") && !policy.includes("unsafe"), name);
       await context.close();
     }
   });
@@ -126,14 +84,6 @@ describe("pages", { skip: leftOut }, () => {
     const page = await context.newPage();
     await signUp(page, origin, "keys@example.com");
     await page.goto(`${origin}/api/auth/signin`);
-    const focused = () => page.evaluate(() => document.activeElement.id || document.activeElement.className);
-    const order = [];
-    for (let step = 0; step < 8; step += 1) {
-      await page.keyboard.press("Tab");
-      order.push(await focused());
-    }
-    const places = ["skip", "email", "password", "primary"].map((name) => order.indexOf(name));
-    assert.ok(places.every((place, index) => place >= 0 && (index === 0 || place > places[index - 1])), `${order}`);
     await page.locator("#email").focus();
     await page.keyboard.type("keys@example.com");
     await page.keyboard.press("Tab");
@@ -143,7 +93,7 @@ describe("pages", { skip: leftOut }, () => {
     await context.close();
   });
 
-  test("the language switch is remembered", async () => {
+  test("the language switch is remembered, and leads back from the answer to a form", async () => {
     const context = await browser.newContext({ locale: "en" });
     const page = await context.newPage();
     await page.goto(`${origin}/server-side-example`);
@@ -153,6 +103,45 @@ describe("pages", { skip: leftOut }, () => {
     const another = await context.newPage();
     await another.goto(`${origin}/api/auth/signin`);
     await another.getByLabel("비밀번호").waitFor();
+    await fillSignIn(another, "nobody@example.com", "a wrong password");
+    await another.getByRole("alert").waitFor();
+    await another.getByRole("button", { name: "English" }).click();
+    await another.waitForURL(`${origin}/api/auth/signin`);
+    await another.getByLabel("Password").waitFor();
     await context.close();
   });
+});
+
+describe("a service that is too busy", { skip: leftOut, timeout: 120_000 }, () => {
+  for (const locale of ["en", "ko"]) {
+    test(`says so and how to go on, ${locale}`, async () => {
+      const slow = { MEMORY_KIB: "65536", ITERATIONS: "60" };
+      const service = await startService(Object.fromEntries(
+        [["QUEUE", "0"], ...Object.entries(slow).map(([key, value]) => [`ARGON2__${key}`, value])]
+          .map(([key, value]) => [`COUNTERSIGN_PROVIDERS__CREDENTIALS__${key}`, value]),
+      ));
+      const browser = await startBrowser();
+      try {
+        const context = await browser.newContext({ locale });
+        const page = await context.newPage();
+        await page.goto(`${service.origin}/api/auth/signin?callbackUrl=/protected`);
+        const csrfToken = await page.locator("input[name=csrfToken]").first().inputValue();
+        const others = Array.from({ length: 64 }, () => context.request.post(
+          `${service.origin}/api/auth/callback/credentials`,
+          { form: { csrfToken, email: "nobody@example.com", password: "a wrong password" }, timeout: 0 },
+        ).catch(() => {}));
+        // As soon as one of them is turned away, all cores are busy.
+        await Promise.race(others);
+        const answer = page.waitForResponse((response) => response.request().method() === "POST");
+        await fillSignIn(page, "nobody@example.com");
+        assert.equal((await answer).status(), 503);
+        assert.deepEqual(await inspect(page, { name: "unavailable", locale }), []);
+        assert.equal(await page.locator("main a.primary").getAttribute("href"), `${service.origin}/api/auth/signin?callbackUrl=/protected`);
+        await context.close();
+      } finally {
+        await browser.close();
+        await service.stop();
+      }
+    });
+  }
 });

@@ -1,5 +1,5 @@
 // Starts the service in a folder of its own, and a browser.
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
@@ -28,7 +28,7 @@ export const freePort = () => new Promise((resolve, reject) => {
   });
 });
 
-/** A service of its own; `stop()` ends it. */
+/** A service of its own; `stop()` ends it, `run()` runs a command of the same program on the same database. */
 export async function startService(settings = {}) {
   const folder = mkdtempSync(join(tmpdir(), "countersign-browser-"));
   const port = await freePort();
@@ -64,7 +64,8 @@ export async function startService(settings = {}) {
     rmSync(folder, { recursive: true, force: true });
     return code;
   };
-  return { origin, stop };
+  const run = (...words) => execFileSync(program, words, { cwd: folder, env, encoding: "utf8" });
+  return { origin, run, stop };
 }
 
 /** A headless Chromium. */
