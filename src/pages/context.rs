@@ -7,14 +7,13 @@ use rocket::http::{Method, Status};
 use rocket::request::{FromRequest, Outcome};
 use rocket::{Ignite, Request, Rocket, Sentinel};
 use serde::Serialize;
-use serde_json::{Map, Value};
 
 use super::assets::AssetUrls;
 use super::render::Ready;
 use super::{Language, Pages};
 use crate::config::EmptySession;
 use crate::guards::{Auth, CsrfToken, OptionalSession, cookie_header};
-use crate::session::{Found, SessionError};
+use crate::session::{Found, SessionBody, SessionError};
 
 /// What every page of the library is given, and every page of a host's may ask for: texts in the person's language,
 /// the session, the CSRF token, and where styles and scripts are.
@@ -32,10 +31,22 @@ use crate::session::{Found, SessionError};
 pub struct PageContext {
     #[serde(flatten)]
     standing: Arc<Standing>,
-    csrf_token: String,
-    session: Option<Map<String, Value>>,
-    session_json: String,
-    path: String,
+    #[serde(flatten)]
+    changing: Changing,
+}
+
+/// What is one request's alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
+pub(super) struct Changing {
+    pub(super) csrf_token: String,
+    pub(super) session: Option<Arc<SessionBody>>,
+    pub(super) session_json: Arc<str>,
+    pub(super) path: String,
+}
+
+impl Changing {
+    /// The names under which a template finds it.
+    pub(super) const NAMES: [&str; 4] = ["csrf_token", "session", "session_json", "path"];
 }
 
 /// What all pages in a language have.
@@ -48,6 +59,9 @@ pub(super) struct Standing {
     home: &'static str,
     base: String,
     assets: AssetUrls,
+    /// What stands for the session where nobody is signed in.
+    #[serde(skip)]
+    nobody: Arc<str>,
     #[serde(skip)]
     pub(super) ready: Ready,
 }
@@ -63,6 +77,10 @@ impl Standing {
             home: "/",
             assets: pages.assets().urls(&base),
             base,
+            nobody: match auth.config.session.empty {
+                EmptySession::Object => "{}".into(),
+                EmptySession::Null => "null".into(),
+            },
             ready: Ready::default(),
         }
     }
@@ -90,14 +108,8 @@ impl PageContext {
         &self.standing
     }
 
-    /// What is this request's alone, for templates.
-    pub(super) fn changing(&self) -> Map<String, Value> {
-        let mut changing = Map::new();
-        changing.insert("csrf_token".to_owned(), self.csrf_token.as_str().into());
-        changing.insert("session".to_owned(), self.session.clone().map_or(Value::Null, Value::Object));
-        changing.insert("session_json".to_owned(), self.session_json.as_str().into());
-        changing.insert("path".to_owned(), self.path.as_str().into());
-        changing
+    pub(super) fn changing(&self) -> &Changing {
+        &self.changing
     }
 
     /// A context that asks nothing: for pages that must work while the store is down. Nobody is signed in on it, and
@@ -112,15 +124,15 @@ impl PageContext {
         auth: &Auth,
         pages: &Pages,
         csrf_token: String,
-        session: Option<Map<String, Value>>,
+        session: Option<Arc<SessionBody>>,
     ) -> Self {
-        Self {
-            standing: pages.standing(language_of(request, auth, pages), auth),
-            csrf_token,
-            session_json: embeddable(session.as_ref(), auth.config.session.empty),
-            session,
-            path: address(request, auth),
-        }
+        let standing = pages.standing(language_of(request, auth, pages), auth);
+        let session_json = match &session {
+            Some(body) => Arc::clone(body.script_json()),
+            None => Arc::clone(&standing.nobody),
+        };
+        let path = address(request, auth);
+        Self { standing, changing: Changing { csrf_token, session, session_json, path } }
     }
 }
 
@@ -185,36 +197,4 @@ pub(crate) fn language_of<'p>(request: &Request<'_>, auth: &Auth, pages: &'p Pag
         Found::Absent | Found::Unusable => None,
     };
     pages.locales().negotiate(chosen, request.headers().get_one("accept-language"))
-}
-
-/// JSON that can stand inside a script element: nothing in it ends the element or a line (ASVS 5.0, 1.2.3).
-fn embeddable(session: Option<&Map<String, Value>>, empty: EmptySession) -> String {
-    let json = match (session, empty) {
-        (Some(session), _) => serde_json::to_string(session).unwrap_or_else(|_| "null".to_owned()),
-        (None, EmptySession::Object) => "{}".to_owned(),
-        (None, EmptySession::Null) => "null".to_owned(),
-    };
-    if !json.contains(['<', '>', '&', '\u{2028}', '\u{2029}']) {
-        return json;
-    }
-    json.replace('<', "\\u003c")
-        .replace('>', "\\u003e")
-        .replace('&', "\\u0026")
-        .replace('\u{2028}', "\\u2028")
-        .replace('\u{2029}', "\\u2029")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn embedded_json_cannot_end_its_element() {
-        let mut session = Map::new();
-        session.insert("name".to_owned(), "</script><!--&\u{2028}".into());
-        let json = embeddable(Some(&session), EmptySession::Object);
-        assert!(!json.contains(['<', '>', '&', '\u{2028}']));
-        assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), Value::Object(session));
-        assert_eq!(embeddable(None, EmptySession::Null), "null");
-    }
 }

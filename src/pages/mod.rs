@@ -21,6 +21,7 @@ mod context;
 mod language;
 mod letters;
 mod render;
+mod reuse;
 mod templates;
 
 pub use assets::{Asset, Assets};

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 use std::io::Cursor;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rocket::Request;
 use rocket::http::{ContentType, Status};
@@ -15,7 +15,8 @@ use rocket_dyn_templates::tera::{self, Context};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::context::Standing;
+use super::context::{Changing, Standing};
+use super::reuse::Made;
 use super::{PageContext, Pages};
 
 /// Contexts kept per language: as many as pages are likely to be rendered at the same moment.
@@ -54,17 +55,33 @@ impl Pages {
         let mut context = standing.ready.take(standing)?;
         // A page that replaces what all share spoils the context for the others.
         let spoilt = own.keys().any(|name| context.contains_key(name));
-        let mut changing = page.changing();
-        changing.extend(own);
-        let names: Vec<String> = changing.keys().cloned().collect();
-        context.extend(Context::from_value(Value::Object(changing))?);
+        context.extend(Context::from_serialize(page.changing())?);
+        let own_names: Vec<String> = own.keys().cloned().collect();
+        context.extend(Context::from_value(Value::Object(own))?);
         let html = self.tera().render(&format!("{name}.html"), &context)?;
         if !spoilt {
-            for name in &names {
+            for name in Changing::NAMES.into_iter().chain(own_names.iter().map(String::as_str)) {
                 context.remove(name);
             }
             standing.ready.give_back(context);
         }
+        Ok(html)
+    }
+
+    /// As [`Pages::render`], by way of the pages that were rendered a moment ago.
+    fn render_again(
+        &self,
+        name: &str,
+        page: &PageContext,
+        own: Map<String, Value>,
+    ) -> Result<Arc<[u8]>, tera::Error> {
+        let own_copy = own.clone();
+        let made = Made { name, lang: page.lang(), changing: page.changing(), own: &own_copy };
+        if let Some(html) = self.rendered().find(&made) {
+            return Ok(html);
+        }
+        let html = self.render(name, page, own)?.into_bytes().into();
+        self.rendered().keep(&made, &html);
         Ok(html)
     }
 }
@@ -114,7 +131,7 @@ impl Page {
 impl<'r> Responder<'r, 'static> for Page {
     fn respond_to(self, request: &'r Request<'_>) -> response::Result<'static> {
         let pages = request.rocket().state::<Pages>().ok_or(Status::InternalServerError)?;
-        let html = pages.render(&self.name, &self.context, self.own).map_err(|error| {
+        let html = pages.render_again(&self.name, &self.context, self.own).map_err(|error| {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             tracing::error!(%error, cause, name = %self.name, "a page could not be rendered");
             Status::InternalServerError

@@ -8,6 +8,7 @@ use include_dir::{Dir, include_dir};
 use rocket_dyn_templates::tera::{self, Tera, Value};
 
 use super::context::Standing;
+use super::reuse::Rendered;
 use super::{Assets, Locales};
 use crate::guards::Auth;
 
@@ -38,6 +39,7 @@ pub struct Pages {
     tera: Tera,
     locales: Locales,
     assets: Assets,
+    rendered: Rendered,
     standing: OnceLock<BTreeMap<String, Arc<Standing>>>,
 }
 
@@ -65,12 +67,13 @@ impl Pages {
         read_files(&own.join("locales"), ".json", |stem, text| languages.push((stem.to_owned(), text)))?;
         let mut tera = Tera::default();
         tera.register_filter("fill", fill_filter);
+        let rendered = Rendered::of(templates.iter().map(|(_, text)| text.as_str()));
         tera.add_raw_templates(templates).map_err(|error| LoadError::Template {
             place: template_dir.display().to_string(),
             reason: explain(&error),
         })?;
         let locales = Locales::parse(&languages).map_err(|(code, error)| LoadError::Language(code, error))?;
-        Ok(Self { tera, locales, assets: Assets::embedded(), standing: OnceLock::new() })
+        Ok(Self { tera, locales, assets: Assets::embedded(), rendered, standing: OnceLock::new() })
     }
 
     /// The languages.
@@ -93,6 +96,11 @@ impl Pages {
         });
         let known = all.get(lang).cloned();
         known.unwrap_or_else(|| Arc::new(Standing::new(lang.to_owned(), auth, self)))
+    }
+
+    /// Pages that were rendered a moment ago.
+    pub(super) fn rendered(&self) -> &Rendered {
+        &self.rendered
     }
 
     pub(super) fn tera(&self) -> &Tera {

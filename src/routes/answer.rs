@@ -39,8 +39,13 @@ impl Answer {
 
     /// JSON, as NextAuth labels it.
     pub(crate) fn json(status: Status, body: &Value) -> Self {
+        Self::json_text(status, body.to_string())
+    }
+
+    /// JSON that is written already.
+    pub(crate) fn json_text(status: Status, body: String) -> Self {
         let kind = ContentType::new("application", "json").with_params(("charset", "utf-8"));
-        Self::new(status, Some(kind), body.to_string())
+        Self::new(status, Some(kind), body)
     }
 
     /// A style or script.

@@ -95,7 +95,7 @@ async fn show(request: &Request<'_>, auth: &Auth, session: &SessionData) -> Answ
         None => return Failure::internal().answer(request).await,
     };
     match body {
-        Ok(body) => Answer::json(Status::Ok, &Value::Object(body)),
+        Ok(body) => Answer::json_text(Status::Ok, body.json().to_owned()),
         Err(error) => Failure::from(error).answer(request).await,
     }
 }

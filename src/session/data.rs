@@ -36,6 +36,9 @@ pub struct SessionData {
     pub carrier: Carrier,
     /// Whether it was signed by a secret that signs no more: it is then issued anew by the present one.
     pub by_previous_secret: bool,
+    /// What it shows, once that was asked for.
+    #[cfg(feature = "server")]
+    pub(crate) shown: super::shown::Shown,
 }
 
 /// How a request carried its credential.

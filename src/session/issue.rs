@@ -9,6 +9,7 @@ use super::data::{Carrier, SessionData, SessionError};
 use super::grant::{Grant, IssueError, Issued};
 use super::jwt::{AUTH_TIME, METHODS, RESERVED_CLAIMS, SESSION_ID, end_of_life};
 use super::private_cookie::PrivateCookie;
+use super::shown::Shown;
 use super::verified::Entry;
 use super::{CookieRules, RevocationList, Sessions};
 use crate::clock::{Clock, Timestamp};
@@ -385,6 +386,7 @@ fn session_of(record: SessionRecord, user: &User, carrier: Carrier) -> Result<Se
         claims,
         carrier,
         by_previous_secret: false,
+        shown: Shown::default(),
     })
 }
 

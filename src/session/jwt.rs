@@ -141,5 +141,7 @@ fn session_of(claims: Claims, token: &str, carrier: Carrier) -> Option<SessionDa
         claims,
         carrier,
         by_previous_secret: false,
+        #[cfg(feature = "server")]
+        shown: super::shown::Shown::default(),
     })
 }

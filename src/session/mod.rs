@@ -36,6 +36,8 @@ mod jwt;
 mod private_cookie;
 mod revocations;
 #[cfg(feature = "server")]
+mod shown;
+#[cfg(feature = "server")]
 mod take_over;
 mod verified;
 
@@ -49,6 +51,8 @@ pub use data::{Carrier, Presented, SessionData, SessionError};
 pub use grant::{Device, Grant, IssueError, Issued};
 pub use jwt::RESERVED_CLAIMS;
 pub use revocations::{REFRESH_EVERY, RevocationList, STALE_AFTER};
+#[cfg(feature = "server")]
+pub use shown::SessionBody;
 
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, SessionConfig};

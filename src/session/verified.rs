@@ -233,6 +233,8 @@ mod tests {
             claims: Claims::default(),
             carrier: Carrier::Cookie,
             by_previous_secret: false,
+            #[cfg(feature = "server")]
+            shown: super::super::shown::Shown::default(),
         })
     }
 

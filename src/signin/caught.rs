@@ -30,6 +30,10 @@ impl Hooks for Caught {
         caught("session", self.0.session(body, session)).await?
     }
 
+    fn adds_to_session(&self) -> bool {
+        self.0.adds_to_session()
+    }
+
     /// It has no error to return: Rocket answers its panic. Whoever calls it has done nothing yet.
     fn redirect(&self, url: &str) -> Option<String> {
         self.0.redirect(url)

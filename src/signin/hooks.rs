@@ -192,6 +192,12 @@ pub trait Hooks: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Whether [`Hooks::session`] may add anything. Hooks that have no use for it say no: what a session shows is then
+    /// written once, and not for every request. _Default: yes._
+    fn adds_to_session(&self) -> bool {
+        true
+    }
+
     /// Changes where a person is sent, given the URL that was validated. The answer is validated again.
     /// _Default: as it is._
     fn redirect(&self, url: &str) -> Option<String> {
@@ -210,4 +216,8 @@ pub trait Hooks: Send + Sync + 'static {
 pub struct NoHooks;
 
 #[async_trait]
-impl Hooks for NoHooks {}
+impl Hooks for NoHooks {
+    fn adds_to_session(&self) -> bool {
+        false
+    }
+}

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::caught::Caught;
 use super::enter::{Entered, Entry};
@@ -17,7 +17,7 @@ use crate::config::CredentialsConfig;
 use crate::model::{AuthMethod, Email};
 use crate::providers::{Credentials, CredentialsError, Federation};
 use crate::secret::Password;
-use crate::session::{Issued, RESERVED_CLAIMS, SessionData, Sessions};
+use crate::session::{Issued, RESERVED_CLAIMS, SessionBody, SessionData, Sessions};
 use crate::store::{self, Store};
 
 /// The browser or program at the other end.
@@ -193,18 +193,17 @@ impl SignIn {
         Ok(issued)
     }
 
-    /// What `GET session` shows of a session: name, address, picture and expiry (ASVS 5.0, 14.2.6), and what the
-    /// host's `session` hook adds.
+    /// What `GET session` shows of a session, and what the host's `session` hook adds.
     ///
     /// # Errors
     /// [`SignInError::Hook`].
-    pub async fn session_body(&self, session: &SessionData) -> Result<Map<String, Value>, SignInError> {
-        let user = json!({ "name": session.name, "email": session.email, "image": session.image });
-        let mut body = Map::new();
-        body.insert("user".to_owned(), user);
-        body.insert("expires".to_owned(), session.expires_at.to_iso().into());
-        self.hooks.session(&mut body, session).await.map_err(SignInError::Hook)?;
-        Ok(body)
+    pub async fn session_body(&self, session: &SessionData) -> Result<Arc<SessionBody>, SignInError> {
+        if !self.hooks.adds_to_session() {
+            return Ok(session.body());
+        }
+        let mut members = SessionBody::members_of(session);
+        self.hooks.session(&mut members, session).await.map_err(SignInError::Hook)?;
+        Ok(Arc::new(SessionBody::new(members)))
     }
 
     /// The host's hooks.
