@@ -4,6 +4,10 @@
 //! every core; so at most one hash per core runs at a time, a bounded number waits, and nobody waits longer than a
 //! deadline. Beyond that the answer is "try again in a moment", at once, and everything else stays responsive. The memory
 //! is lent from hash to hash and given back when the last one ends: see `working_memory.rs`.
+//!
+//! Each hash has a thread of its own that stands behind all others for a core ([`POLITENESS`]): somebody who waits for a
+//! page does not wait for the passwords of others. To make a thread takes a thousandth of what a hash takes, and one that
+//! was made polite cannot be made anything else again, so it is not lent to other work.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +15,7 @@ use std::time::Duration;
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Params, Version};
 use subtle::ConstantTimeEq as _;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
 use super::door::{Door, Turn};
@@ -19,6 +23,11 @@ use super::working_memory::{WorkingMemories, WorkingMemory};
 use crate::config::CredentialsConfig;
 use crate::metrics::{self, Hashing};
 use crate::secret::{EntropyError, Password, random_bytes};
+
+/// What is added to the niceness of a thread that hashes: it gets about a tenth of what others get, and all that they
+/// leave.
+#[cfg(unix)]
+const POLITENESS: i32 = 10;
 
 /// Why nothing was hashed.
 #[derive(Debug, thiserror::Error)]
@@ -165,7 +174,10 @@ impl Hasher {
         let running = Hashing::running();
         // The permits travel with the work: a request that is dropped meanwhile does not free a core that is in use.
         let inner = Arc::clone(&self.inner);
-        let worker = tokio::task::spawn_blocking(move || {
+        let (tell, told) = oneshot::channel();
+        let worker = std::thread::Builder::new().name("password".to_owned());
+        let begun = worker.spawn(move || {
+            be_polite();
             let mut memory = inner.memories.take();
             let done = work(&mut memory);
             if inner.places.available_permits() + 1 < inner.all_places {
@@ -178,9 +190,19 @@ impl Hasher {
             if inner.places.available_permits() == inner.all_places {
                 inner.memories.release();
             }
-            done
+            // Whoever asked may have gone.
+            tell.send(done).ok();
         });
-        worker.await.map_err(|error| HashError::Failed(error.to_string()))
+        begun.map_err(failed)?;
+        told.await.map_err(failed)
+    }
+}
+
+/// Lets every other thread of the machine go first. Where that cannot be asked for, hashing goes on as it is.
+fn be_polite() {
+    #[cfg(unix)]
+    if let Err(error) = rustix::process::nice(POLITENESS) {
+        tracing::debug!(%error, "a thread that hashes has the priority of all others");
     }
 }
 
