@@ -1,5 +1,6 @@
 //! The application that is measured: a stranger's, with every guarded route beside the same route unguarded.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use countersign::clock::{Clock as _, SystemClock};
@@ -127,6 +128,12 @@ fn page(_session: Session, page: PageContext) -> Page {
     page.render("site/protected")
 }
 
+/// A page that differs each time, so that it is rendered.
+#[get("/page-fresh")]
+fn page_fresh(_session: Session, page: PageContext, asked: &State<AtomicU64>) -> Page {
+    page.render("site/protected").with("asked", asked.fetch_add(1, Ordering::Relaxed))
+}
+
 #[get("/page-ready")]
 fn page_ready(ready: &State<Ready>) -> RawHtml<String> {
     RawHtml(ready.render(ready.context.get().unwrap()))
@@ -172,8 +179,9 @@ impl Setup {
         rocket::custom(self.figment())
             .attach(Countersign::fairing().store(store).templates(templates()))
             .manage(Ready::new())
+            .manage(AtomicU64::new(0))
             .mount("/", routes![open, bare, session, optional, token, json])
-            .mount("/", routes![page_prepare, page, page_ready, page_static])
+            .mount("/", routes![page_prepare, page, page_fresh, page_ready, page_static])
     }
 }
 

@@ -35,7 +35,18 @@ fn cases() -> Vec<Case> {
     for format in ["nextauth-v3-encrypted", "nextauth-v4", "authjs-v5"] {
         cases.push(case("/session", "jwt", format, 1));
     }
-    for path in ["/bare", "/optional", "/token", "/api/auth/session", "/api/auth/csrf", "/unknown"] {
+    for path in [
+        "/bare",
+        "/optional",
+        "/token",
+        "/json",
+        "/api/auth/session",
+        "/api/auth/csrf",
+        "/page",
+        "/page-fresh",
+        "/page-ready",
+        "/unknown",
+    ] {
         cases.push(case(path, "jwt", V3, 3));
     }
     cases
@@ -98,6 +109,7 @@ pub(crate) fn run(arguments: &[&str]) {
         let store = setup.store().await;
         let client = Client::untracked(setup.rocket(store.clone())).await.unwrap();
         let cookie = enter(client.rocket(), &*store, cookies.parse().unwrap()).await;
+        client.get("/page-prepare").header(Header::new("Cookie", cookie.clone())).dispatch().await;
         for _ in 0..times.parse().unwrap() {
             let request = client.get(*path).header(Header::new("Cookie", cookie.clone()));
             let answer = request.dispatch().await;

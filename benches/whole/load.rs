@@ -97,7 +97,8 @@ fn parse(arguments: &[&str]) -> Options {
             "--seconds" => options.seconds = value().parse().unwrap(),
             "--connections" => options.connections = value().parse().unwrap(),
             "--without-cold" => options.cold = false,
-            // A peer that runs already: its name, its URL and the `Cookie` header of somebody signed in there.
+            // A peer that runs already: its name, its URL and the `Cookie` header of somebody signed in there, or
+            // `@` and a file of such headers, a line each, to be sent in turn.
             "--peer" => options.peers.push((value(), value(), value())),
             _ => panic!("--rounds N --seconds N --connections N --without-cold --peer NAME URL COOKIE"),
         }
@@ -154,6 +155,7 @@ fn start(options: &Options, folder: &std::path::Path) -> (Vec<Service>, Vec<Line
             add("`GET /api/auth/session`", "/api/auth/session", None, Some(json));
             let page = add("a template with a ready context", "/page-ready", None, None);
             add("the same page behind `Session`", "/page", None, Some(page));
+            add("the same behind `Session`, another page each time", "/page-fresh", None, Some(page));
             let fixed = add("a static page of the same size", "/page-static", None, None);
             add("the page behind `Session`", "/page", None, Some(fixed));
         }
@@ -161,8 +163,13 @@ fn start(options: &Options, folder: &std::path::Path) -> (Vec<Service>, Vec<Line
         services.push(service);
     }
     for (name, url, cookie) in &options.peers {
+        let script = cookie.strip_prefix('@').map(|file| {
+            let script = folder.join(format!("peer{}.lua", lines.len()));
+            std::fs::write(&script, lua(file.as_ref())).unwrap();
+            script.display().to_string()
+        });
         let (name, url, cookie) = (format!("peer: {name}"), url.clone(), cookie.clone());
-        lines.push(Line { name, url, cookie, script: None, base: None, measured: Vec::new() });
+        lines.push(Line { name, url, cookie, script, base: None, measured: Vec::new() });
     }
     (services, lines)
 }

@@ -6,6 +6,8 @@
 //! cargo bench --bench whole -- growth           # from nothing to millions of sessions, into docs/performance/growth.csv
 //! cargo bench --bench whole -- admin            # the administrator's pages among 1,000 and 1,000,000 people
 //! cargo bench --bench whole -- plot             # draws docs/performance/growth.svg from that file
+//! cargo bench --bench whole -- startup          # from exec to the first answer
+//! cargo bench --bench whole -- flood            # sign-ins as fast as the cores can, and what others wait meanwhile
 //! ```
 //!
 //! They report; nothing here fails because of a time.
@@ -27,6 +29,7 @@ mod load;
 mod plot;
 #[path = "../../tests/support/postgres.rs"]
 mod postgres;
+mod program;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -38,8 +41,10 @@ fn main() {
         ["load", rest @ ..] => load::report(rest),
         ["growth", rest @ ..] => growth::report(rest),
         ["admin", rest @ ..] => admin::report(rest),
+        ["startup"] => program::startup(),
+        ["flood"] => program::flood(),
         ["plot"] => plot::draw(),
-        _ => say("usage: cargo bench --bench whole -- instructions | load | growth | admin | plot"),
+        _ => say("usage: … -- instructions | load | growth | plot | admin | startup | flood"),
     }
 }
 
