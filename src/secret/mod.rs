@@ -37,12 +37,12 @@ pub fn random_bytes<const N: usize>() -> Result<[u8; N], EntropyError> {
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .filter_map(|nibble| DIGITS.get(usize::from(nibble)))
-        .map(|digit| char::from(*digit))
-        .collect()
+    let mut text = String::with_capacity(bytes.len() * 2);
+    let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    for digit in nibbles.filter_map(|nibble| DIGITS.get(usize::from(nibble))) {
+        text.push(char::from(*digit));
+    }
+    text
 }
 
 /// Whether two texts are equal, in time that depends on their lengths alone.

@@ -43,7 +43,7 @@ impl<'a> CookieHeader<'a> {
     /// The one value under exactly this name.
     #[must_use]
     pub fn find(&self, name: &str) -> Found<'a> {
-        let mut values = self.pairs().filter(|(found, _)| *found == name).map(|(_, value)| trim(value));
+        let mut values = self.values(name);
         let Some(first) = values.next() else {
             return Found::Absent;
         };
@@ -57,6 +57,16 @@ impl<'a> CookieHeader<'a> {
     #[must_use]
     pub fn names_after(&self, prefix: &str) -> Vec<&'a str> {
         self.pairs().filter_map(|(name, _)| name.strip_prefix(prefix)).take(64).collect()
+    }
+
+    /// The values under this name, without the blanks around them. Most of a header is other people's: what is not the
+    /// name is passed over at the pace of a search for the next `;`.
+    fn values(&self, name: &str) -> impl Iterator<Item = &'a str> {
+        let lines = std::iter::once(self.line).chain(self.further.iter().copied());
+        lines.flat_map(pieces).filter_map(move |piece| {
+            let after = piece.trim_start_matches(BLANKS).strip_prefix(name)?;
+            Some(trim(after.trim_start_matches(BLANKS).strip_prefix('=')?))
+        })
     }
 
     /// Names, and values with the blanks around them.
@@ -120,13 +130,24 @@ impl<'a> CookieHeader<'a> {
 /// RFC 6265's white space; U+2000 and its kin are part of a name.
 const BLANKS: [char; 2] = [' ', '\t'];
 
+/// What stands between semicolons.
+fn pieces(line: &str) -> impl Iterator<Item = &str> {
+    let mut from = 0;
+    let ends = memchr::memchr_iter(b';', line.as_bytes()).chain(std::iter::once(line.len()));
+    ends.filter_map(move |end| {
+        let piece = line.get(from..end);
+        from = end + 1;
+        piece
+    })
+}
+
 fn trim(text: &str) -> &str {
     text.trim_matches(BLANKS)
 }
 
 fn decode(value: &str) -> Found<'_> {
     // Session tokens hold no percent sign, and are long.
-    if !value.contains('%') {
+    if memchr::memchr(b'%', value.as_bytes()).is_none() {
         return Found::Value(Cow::Borrowed(value));
     }
     match percent_decode_str(value).decode_utf8() {
@@ -162,6 +183,20 @@ mod tests {
         assert_eq!(find("__host-x=evil", "__Host-x"), Found::Absent);
         assert_eq!(find("a=1,__Host-x=evil", "__Host-x"), Found::Absent);
         assert_eq!(find("__Host-x", "__Host-x"), Found::Absent);
+    }
+
+    #[test]
+    fn a_name_is_a_whole_name_wherever_it_stands() {
+        for absent in
+            ["xs=a", "sx=a", "s x=a", "s.=a", "S=a", "x=s=a", "x=\ts", "s", "", ";;", "x=1,s=a", "\u{a0}s=a"]
+        {
+            assert_eq!(find(absent, "s"), Found::Absent, "{absent:?}");
+        }
+        for present in ["s=a", "\t s\t=\ta\t", "x;s=a", ";s=a;", "x=s; s=a", "s=a;x=\u{e9}", "x=\u{e9};s=a"] {
+            assert_eq!(find(present, "s"), value("a"), "{present:?}");
+        }
+        assert_eq!(find("s==a=", "s"), value("=a="));
+        assert_eq!(find("s=", "s"), value(""));
     }
 
     #[test]
