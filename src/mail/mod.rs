@@ -3,7 +3,8 @@
 //! A request puts a [`Letter`] into the [`MailQueue`] and answers; rendering and sending go on in the background. So a
 //! request takes as long for an address that has an account as for one that has none, and no mail server keeps anybody
 //! waiting. The queue is bounded and lives in memory: a letter holds a link that signs somebody in, and the database
-//! keeps no such thing. What is still in the queue when a process is killed must be asked for again.
+//! keeps no such thing. What is still in the queue when a process is killed must be asked for again; docs/operations.md
+//! tells what is tried again, and for how long.
 //!
 //! [`Mailer`] is the way out: SMTP as configured ([`Smtp`]), or in a debug build without SMTP, and in tests,
 //! [`CapturedMails`], where it can be read:

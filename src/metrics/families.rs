@@ -73,6 +73,7 @@ pub(super) struct Families {
     pub(super) sessions_issued: Counter,
     pub(super) sessions_revoked: Counter,
     pub(super) revocations: Gauge,
+    pub(super) letters: Family<Ended, Counter>,
     pub(super) hashing: Family<Stage, Gauge>,
     pub(super) hashing_refused: Counter,
     pub(super) store_calls: Family<Ended, Histogram, Durations>,
@@ -91,11 +92,16 @@ impl Families {
             sessions_issued: Counter::default(),
             sessions_revoked: Counter::default(),
             revocations: Gauge::default(),
+            letters: Family::default(),
             hashing: Family::default(),
             hashing_refused: Counter::default(),
             store_calls: Family::new_with_constructor(Durations),
         };
         families.register();
+        // There from the start, so that the first one is a rise.
+        for outcome in ["sent", "delayed", "lost", "for_nobody"] {
+            drop(families.letters.get_or_create(&Ended { outcome }));
+        }
         families
     }
 
@@ -117,6 +123,7 @@ impl Families {
         registry.register("sessions_revoked", help, self.sessions_revoked.clone());
         let help = "Entries of the revocation list in memory";
         registry.register("revocations", help, self.revocations.clone());
+        registry.register("letters", "Letters by what came of them", self.letters.clone());
         registry.register("hashing", "Passwords waiting and being hashed", self.hashing.clone());
         let help = "Passwords that found the queue full or waited too long";
         registry.register("hashing_refused", help, self.hashing_refused.clone());
@@ -150,6 +157,7 @@ mod tests {
             "countersign_request_duration_seconds_count{route=\"/api/auth/csrf\"} 1",
             "countersign_hashing{state=\"waiting\"} 1",
             "countersign_audit_lost_total 0",
+            "countersign_letters_total{outcome=\"lost\"} 0",
             "# EOF",
         ] {
             assert!(printed.contains(line), "{line}\n{printed}");

@@ -114,6 +114,13 @@ pub(crate) fn revocations(count: usize) {
     }
 }
 
+/// A letter was sent, is tried again, or is lost.
+pub(crate) fn letter(outcome: &'static str) {
+    if let Some(families) = families() {
+        families.letters.get_or_create(&Ended { outcome }).inc();
+    }
+}
+
 /// A password found the queue full, or waited too long.
 pub(crate) fn hashing_refused() {
     if let Some(families) = families() {
