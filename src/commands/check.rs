@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use countersign::config::Config;
+use countersign::config::{Config, MailTransport};
+use countersign::mail::Smtp;
 use countersign::pages::Pages;
 use countersign::server::open_store;
 
@@ -22,11 +23,23 @@ pub(super) async fn run() -> ExitCode {
     if let Err(problem) = database(&config).await {
         problems.push(problem);
     }
+    if let Err(problem) = mail(&config).await {
+        problems.push(problem);
+    }
     if problems.is_empty() {
         say(&format!("Everything is in order. The service will answer at {}.", config.url.origin));
         return ExitCode::SUCCESS;
     }
     fail(&problems.join("\ncountersign: "))
+}
+
+/// The mail server is there, is who it says, and lets this program in.
+async fn mail(config: &Config) -> Result<(), String> {
+    let MailTransport::Smtp(smtp) = &config.email.transport else {
+        return Ok(());
+    };
+    let checked = Smtp::of_site(smtp, &config.url)?.check().await;
+    checked.map_err(|error| format!("mail cannot be sent by {}:{}: {error}", smtp.host, smtp.port))
 }
 
 /// The database answers and has this program's schema. An embedded one that does not exist yet is made at the start.

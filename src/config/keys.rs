@@ -281,7 +281,7 @@ pub const KEYS: &[Key] = &[
         "providers.email.server",
         "URL",
         "none (debug: mail is kept and shown at /api/auth/outbox)",
-        "The mail server: smtp://user:password@host:587 or smtps://host. The five keys below override its parts.",
+        "The mail server: smtp://user:password@host:587 or smtps://host. The keys below override its parts.",
     ),
     key(
         "providers.email.host",
@@ -297,6 +297,12 @@ pub const KEYS: &[Key] = &[
         "starttls, tls or none",
         "tls for smtps and port 465, none to this machine itself, else starttls",
         "How the connection to the mail server is secured; its certificate is verified.",
+    ),
+    key(
+        "providers.email.ca",
+        "path of a PEM file",
+        "none",
+        "Certificate authorities that may vouch for the mail server, besides the public ones.",
     ),
     key("limits.window", "1 to 86400, seconds", "900", "The window in which attempts are counted."),
     key("limits.per_account", "1 to 1000000", "5", "Wrong passwords for one account from one address."),

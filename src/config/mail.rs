@@ -1,5 +1,7 @@
 //! `[providers.email]`: links by e-mail, and the mail server.
 
+use std::path::PathBuf;
+
 use figment::value::Value;
 use percent_encoding::percent_decode_str;
 use url::Url;
@@ -48,6 +50,8 @@ pub struct SmtpConfig {
     pub password: Option<Secret>,
     /// `tls`.
     pub tls: SmtpTls,
+    /// `ca`: a file of certificates.
+    pub ca: Option<PathBuf>,
 }
 
 /// Who mail is from.
@@ -106,6 +110,7 @@ fn smtp(reader: &mut Reader<'_>) -> Option<SmtpConfig> {
     let password = password(reader).or(server.password);
     let asked = reader.choice("providers.email.tls", &TLS);
     let port = reader.small("providers.email.port", 1..=65_535, 0);
+    let ca = reader.text("providers.email.ca").map(PathBuf::from);
     let host = host?;
     let port = u16::try_from(port).ok().filter(|port| *port != 0).or(server.port);
     let tls = asked.unwrap_or_else(|| match port {
@@ -121,7 +126,7 @@ fn smtp(reader: &mut Reader<'_>) -> Option<SmtpConfig> {
         return None;
     };
     let usual = if tls == SmtpTls::Implicit { 465 } else { 587 };
-    Some(SmtpConfig { from, host, port: port.unwrap_or(usual), user, password, tls })
+    Some(SmtpConfig { from, host, port: port.unwrap_or(usual), user, password, tls, ca })
 }
 
 fn server(reader: &mut Reader<'_>) -> Server {

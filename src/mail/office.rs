@@ -27,9 +27,7 @@ impl WayOut {
         }
         match &config.email.transport {
             MailTransport::Smtp(smtp) => {
-                let host = config.url.origin.split("://").last().unwrap_or_default();
-                let host = host.split(':').next().unwrap_or_default();
-                Ok(Self { mailer: Some(Arc::new(Smtp::new(smtp, host)?)), outbox: None })
+                Ok(Self { mailer: Some(Arc::new(Smtp::of_site(smtp, &config.url)?)), outbox: None })
             }
             MailTransport::Outbox => {
                 let outbox = CapturedMails::default();

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
+use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use rocket::async_trait;
 
 use super::{Mail, MailError, Mailer};
-use crate::config::{Sender, SmtpConfig, SmtpTls};
+use crate::config::{Sender, SiteUrl, SmtpConfig, SmtpTls};
 use crate::model::Email;
 use crate::secret::{hex, random_bytes};
 
@@ -31,16 +32,25 @@ impl std::fmt::Debug for Smtp {
 }
 
 impl Smtp {
+    /// As configured, for a site: its host is the name this program greets the server with.
+    ///
+    /// # Errors
+    /// As [`Smtp::new`].
+    pub fn of_site(config: &SmtpConfig, url: &SiteUrl) -> Result<Self, String> {
+        let host = url.origin.split("://").last().unwrap_or_default();
+        Self::new(config, host.split(':').next().unwrap_or_default())
+    }
+
     /// As configured. `host` is the name this program greets the server with.
     ///
     /// # Errors
-    /// One sentence: a name that cannot be in a certificate, a sender that is none.
+    /// One sentence: a name that cannot be in a certificate, a sender that is none, a file of certificates that cannot be
+    /// read.
     pub fn new(config: &SmtpConfig, host: &str) -> Result<Self, String> {
         let wrong = |error: &dyn std::fmt::Display| format!("providers.email cannot be used: {error}");
-        let tls = || TlsParameters::new(config.host.clone()).map_err(|error| wrong(&error));
         let tls = match config.tls {
-            SmtpTls::Starttls => Tls::Required(tls()?),
-            SmtpTls::Implicit => Tls::Wrapper(tls()?),
+            SmtpTls::Starttls => Tls::Required(tls_of(config)?),
+            SmtpTls::Implicit => Tls::Wrapper(tls_of(config)?),
             SmtpTls::None => Tls::None,
         };
         let mut builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(config.host.clone())
@@ -53,6 +63,18 @@ impl Smtp {
         }
         let from = mailbox(&config.from).map_err(|error| wrong(&error))?;
         Ok(Self { transport: builder.build(), from })
+    }
+
+    /// Whether the server is there, is who it says, and lets this program in. Nothing is sent.
+    ///
+    /// # Errors
+    /// [`MailError`] in one sentence.
+    pub async fn check(&self) -> Result<(), MailError> {
+        match self.transport.test_connection().await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(MailError::Later("it hangs up".to_owned())),
+            Err(error) => Err(explain(&error)),
+        }
     }
 
     fn message(&self, mail: &Mail) -> Result<Message, MailError> {
@@ -74,6 +96,43 @@ impl Smtp {
     }
 }
 
+/// The server is who it says by a certificate for its name, from a public authority or one of the operator's own.
+fn tls_of(config: &SmtpConfig) -> Result<TlsParameters, String> {
+    let mut tls = TlsParameters::builder(config.host.clone());
+    if let Some(path) = &config.ca {
+        let wrong = |error: &dyn std::fmt::Display| {
+            format!("`auth.providers.email.ca` cannot be used ({}): {error}", path.display())
+        };
+        let pem = std::fs::read(path).map_err(|error| wrong(&error))?;
+        if !pem.windows(27).any(|line| line == b"-----BEGIN CERTIFICATE-----") {
+            return Err(wrong(&"it holds no certificate in PEM"));
+        }
+        tls = tls.add_root_certificate(Certificate::from_pem(&pem).map_err(|error| wrong(&error))?);
+    }
+    tls.build().map_err(|error| format!("providers.email cannot be used: {error}"))
+}
+
+/// What went wrong, for whoever reads the log and can mend it.
+fn explain(error: &Error) -> MailError {
+    let text = error.to_string();
+    if let Some(code) = error.status().map(|code| code.to_string())
+        && ["530", "534", "535", "538"].contains(&code.as_str())
+    {
+        let hint = "check providers.email.user and providers.email.password";
+        return MailError::Refused(format!("it does not let this program in; {hint}: {text}"));
+    }
+    if error.is_permanent() {
+        return MailError::Refused(text);
+    }
+    MailError::Later(if text.contains("STARTTLS is not supported") {
+        "it offers no STARTTLS, and nothing is sent in clear text (providers.email.tls)".to_owned()
+    } else if text.contains("invalid peer certificate") {
+        format!("its certificate is not accepted (providers.email.host, providers.email.ca): {text}")
+    } else {
+        text
+    })
+}
+
 fn mailbox(sender: &Sender) -> Result<Mailbox, lettre::address::AddressError> {
     Ok(Mailbox::new(sender.name.clone(), address(&sender.email)?))
 }
@@ -88,11 +147,7 @@ fn address(email: &Email) -> Result<Address, lettre::address::AddressError> {
 impl Mailer for Smtp {
     async fn send(&self, mail: &Mail) -> Result<(), MailError> {
         let message = self.message(mail)?;
-        match self.transport.send(message).await {
-            Ok(_) => Ok(()),
-            Err(error) if error.is_permanent() => Err(MailError::Refused(error.to_string())),
-            Err(error) => Err(MailError::Later(error.to_string())),
-        }
+        self.transport.send(message).await.map(|_| ()).map_err(|error| explain(&error))
     }
 }
 
@@ -112,6 +167,7 @@ mod tests {
             user: Some("u".to_owned()),
             password: Some(Secret::new("hunter2-hunter2")),
             tls,
+            ca: None,
         };
         Smtp::new(&config, "app.example.com").unwrap()
     }
