@@ -14,7 +14,7 @@ pub enum AuditEvent {
     SignUpFailed,
     /// An account at another site was linked: the detail `provider` says which.
     AccountLinked,
-    /// A link to an account at another site was removed.
+    /// A link to an account at another site was removed: the detail `provider` says which.
     AccountUnlinked,
     /// The owner of an address took over an account whose holder had never proven it: what the holder had has ended.
     AccountTakenOver,

@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::policy::Audit;
 use crate::secret::Secrets;
-use crate::session::{CookieRules, Csrf, Sessions};
+use crate::session::{CookieRules, Csrf, SessionData, Sessions};
 
 /// Countersign's managed state: configuration and services, put there by the fairing.
 #[derive(Debug)]
@@ -52,6 +52,11 @@ impl Auth {
             sign_in: None,
             config,
         }
+    }
+
+    /// Whether the person of a session proved within `session.fresh_age` who they are.
+    pub(crate) fn is_fresh(&self, session: &SessionData) -> bool {
+        self.clock.now().since(session.authenticated_at) <= self.config.session.fresh_age
     }
 
     /// For `Sentinel::abort`: whether `guard` must refuse the launch, because the fairing is missing or the routes do not

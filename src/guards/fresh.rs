@@ -81,11 +81,7 @@ impl<'r> FromRequest<'r> for Fresh {
             Outcome::Error((status, error)) => return Outcome::Error((status, FreshError::Session(error))),
             Outcome::Forward(status) => return Outcome::Forward(status),
         };
-        let age = request
-            .rocket()
-            .state::<Auth>()
-            .map(|auth| (auth.clock.now().since(session.authenticated_at()), auth.config.session.fresh_age));
-        if age.is_some_and(|(age, limit)| age <= limit) {
+        if request.rocket().state::<Auth>().is_some_and(|auth| auth.is_fresh(session.data())) {
             return Outcome::Success(Self(session));
         }
         stale(request)

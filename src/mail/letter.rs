@@ -29,11 +29,31 @@ pub enum LetterKind {
     OwnerArrived,
     /// The account is deleted.
     AccountDeleted,
+    /// A new password was chosen by way of a mailed link.
+    PasswordReset,
+    /// Codes from an app are asked for from now on.
+    TotpOn,
+    /// Codes from an app are not asked for any more.
+    TotpOff,
+    /// There is another passkey.
+    PasskeyAdded,
+    /// There is a passkey less.
+    PasskeyRemoved,
+    /// There are new recovery codes, and the old ones are void.
+    RecoveryCodesRenewed,
+    /// A recovery code was used up. It is about how many are left.
+    RecoveryCodeUsed,
+    /// An account at another site opens the account from now on. It is about the site.
+    AccountLinked,
+    /// An account at another site opens it no more. It is about the site.
+    AccountUnlinked,
+    /// There is another personal access token.
+    AccessTokenMade,
 }
 
 impl LetterKind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 19] = [
         Self::SignIn,
         Self::VerifyEmail,
         Self::AccountExists,
@@ -43,6 +63,16 @@ impl LetterKind {
         Self::PasswordChanged,
         Self::OwnerArrived,
         Self::AccountDeleted,
+        Self::PasswordReset,
+        Self::TotpOn,
+        Self::TotpOff,
+        Self::PasskeyAdded,
+        Self::PasskeyRemoved,
+        Self::RecoveryCodesRenewed,
+        Self::RecoveryCodeUsed,
+        Self::AccountLinked,
+        Self::AccountUnlinked,
+        Self::AccessTokenMade,
     ];
 
     /// Its name.
@@ -58,12 +88,32 @@ impl LetterKind {
             Self::PasswordChanged => "password_changed",
             Self::OwnerArrived => "owner_arrived",
             Self::AccountDeleted => "account_deleted",
+            Self::PasswordReset => "password_reset",
+            Self::TotpOn => "totp_on",
+            Self::TotpOff => "totp_off",
+            Self::PasskeyAdded => "passkey_added",
+            Self::PasskeyRemoved => "passkey_removed",
+            Self::RecoveryCodesRenewed => "recovery_codes_renewed",
+            Self::RecoveryCodeUsed => "recovery_code_used",
+            Self::AccountLinked => "account_linked",
+            Self::AccountUnlinked => "account_unlinked",
+            Self::AccessTokenMade => "access_token_made",
         }
+    }
+
+    /// Whether it tells of what was done to an account. A notice has no link: people learn from it not to press links in
+    /// such mails.
+    #[must_use]
+    pub const fn is_notice(self) -> bool {
+        !matches!(
+            self,
+            Self::SignIn | Self::VerifyEmail | Self::AccountExists | Self::ResetPassword | Self::ChangeEmail
+        )
     }
 }
 
 /// A letter to one person. Nothing in it is of somebody's choosing but the recipient's canonical address: a mail that
-/// carries a stranger's words is a stranger's mail.
+/// carries a stranger's words is a stranger's mail. What it is about is a word of the operator's or a number.
 #[derive(Clone)]
 pub struct Letter {
     pub(crate) kind: LetterKind,
@@ -71,6 +121,8 @@ pub struct Letter {
     pub(crate) language: String,
     pub(crate) link: Option<String>,
     pub(crate) code: Option<ShortCode>,
+    pub(crate) about: Option<String>,
+    pub(crate) at: Option<Timestamp>,
     pub(crate) good_until: Option<Timestamp>,
     pub(crate) for_nobody: bool,
 }
@@ -85,6 +137,8 @@ impl Letter {
             language: language.to_owned(),
             link: None,
             code: None,
+            about: None,
+            at: None,
             good_until: None,
             for_nobody: false,
         }
@@ -100,6 +154,18 @@ impl Letter {
     #[must_use]
     pub fn code(self, code: ShortCode) -> Self {
         Self { code: Some(code), ..self }
+    }
+
+    /// About this: the name of another site as configured, or a number.
+    #[must_use]
+    pub fn about(self, about: String) -> Self {
+        Self { about: Some(about), ..self }
+    }
+
+    /// Of something that was done at this moment.
+    #[must_use]
+    pub fn at(self, moment: Timestamp) -> Self {
+        Self { at: Some(moment), ..self }
     }
 
     /// Not worth sending any more from this moment on.

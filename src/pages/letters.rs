@@ -35,7 +35,15 @@ impl Letters {
 
     fn text(&self, letter: &Letter, part: &str) -> String {
         let key = format!("mail_{}_{part}", letter.kind.as_str());
-        self.fill(&self.locales.text(&letter.language, &key))
+        let text = self.fill(&self.locales.text(&letter.language, &key));
+        text.replace("{about}", letter.about.as_deref().unwrap_or_default())
+    }
+
+    /// When it was done, to the minute.
+    fn moment(&self, letter: &Letter) -> Option<String> {
+        let at = letter.at?.to_rfc3339();
+        let when = format!("{} {} UTC", at.get(..10)?, at.get(11..16)?);
+        Some(self.locales.text(&letter.language, "mail_when").replace("{when}", &when))
     }
 
     fn fill(&self, text: &str) -> String {
@@ -46,12 +54,12 @@ impl Letters {
 impl Compose for Letters {
     fn compose(&self, letter: &Letter) -> Result<Mail, ComposeError> {
         let subject = self.text(letter, "subject");
-        let closing = if letter.link.is_some() { "mail_closing_link" } else { "mail_closing_notice" };
         let closing = match letter.kind {
             LetterKind::AccountExists | LetterKind::OwnerArrived | LetterKind::AccountDeleted => {
                 "mail_closing_information"
             }
-            _ => closing,
+            kind if kind.is_notice() => "mail_closing_notice",
+            _ => "mail_closing_link",
         };
         // In two groups, as people read it out.
         let code = letter.code.as_ref().map(|code| {
@@ -63,6 +71,7 @@ impl Compose for Letters {
             "lang": letter.language,
             "subject": subject,
             "text": self.text(letter, "text"),
+            "when": self.moment(letter),
             "button": letter.link.is_some().then(|| self.text(letter, "button")),
             "link": letter.link,
             "code": code,
@@ -82,34 +91,63 @@ impl Compose for Letters {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Timestamp;
     use crate::model::Email;
     use crate::secret::ShortCode;
 
-    #[test]
-    fn every_letter_has_its_words_in_every_language() {
+    fn letters() -> Letters {
         let pages = Pages::load(std::path::Path::new("/nonexistent"), &[]).unwrap();
         let url = SiteUrl::parse("https://app.example.com").unwrap();
-        let letters = Letters::new(&pages, "Ada & Söhne <b>", &url);
+        Letters::new(&pages, "Ada & Söhne <b>", &url)
+    }
+
+    fn whole(mail: &Mail) -> String {
+        format!("{} {} {}", mail.subject, mail.text, mail.html)
+    }
+
+    #[test]
+    fn every_letter_has_its_words_in_every_language() {
+        let letters = letters();
         for language in ["en", "ko"] {
             for kind in LetterKind::ALL {
                 let to = Email::parse("ada@example.com").unwrap();
+                let letter = Letter::new(kind, to, language).about("Acme <i>".to_owned());
                 let link = "https://app.example.com/x?a=1&b=2".to_owned();
-                let letter = Letter::new(kind, to, language)
-                    .link(link.clone())
-                    .code(ShortCode::parse("12345678").unwrap());
+                let letter = if kind.is_notice() {
+                    letter.at(Timestamp(1_800_000_000))
+                } else {
+                    letter.link(link.clone()).code(ShortCode::parse("12345678").unwrap())
+                };
                 let mail = letters.compose(&letter).unwrap();
-                let whole = format!("{} {} {}", mail.subject, mail.text, mail.html);
-                assert!(
-                    !whole.contains("mail_") && !whole.contains("{site}"),
-                    "{language} {kind:?}: {whole}"
-                );
+                let whole = whole(&mail);
+                let gaps = ["mail_", "{site}", "{about}", "{when}"];
+                assert!(!gaps.iter().any(|gap| whole.contains(gap)), "{language} {kind:?}: {whole}");
+                assert!(!mail.html.contains("<b>") && mail.html.contains("&lt;b&gt;"), "{}", mail.html);
+                assert!(!mail.html.contains("<i>"), "{}", mail.html);
+                if kind.is_notice() {
+                    assert!(!mail.html.contains("href"), "{}", mail.html);
+                    assert!(whole.matches("2027-01-15 08:00 UTC").count() == 2, "{whole}");
+                    continue;
+                }
                 assert_eq!(mail.link(), Some(link.as_str()), "not escaped in the text");
                 assert_eq!(mail.code().as_deref(), Some("12345678"));
                 // Tera writes a slash as a character reference, which every reader of HTML takes back.
                 let html = mail.html.replace("&#x2F;", "/");
                 assert!(html.contains("https://app.example.com/x?a=1&amp;b=2"), "{html}");
-                assert!(!mail.html.contains("<b>") && mail.html.contains("&lt;b&gt;"), "{}", mail.html);
             }
+        }
+    }
+
+    #[test]
+    fn languages_have_words_of_their_own() {
+        let letters = letters();
+        for kind in LetterKind::ALL {
+            let compose = |language| {
+                let to = Email::parse("ada@example.com").unwrap();
+                letters.compose(&Letter::new(kind, to, language).about("Acme".to_owned())).unwrap()
+            };
+            let (en, ko) = (compose("en"), compose("ko"));
+            assert!(en.subject != ko.subject && en.text.lines().next() != ko.text.lines().next(), "{kind:?}");
         }
     }
 }

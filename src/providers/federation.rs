@@ -10,11 +10,10 @@ use super::oauth::OAuth;
 use super::oidc::Oidc;
 use super::profile::Profile;
 use super::token_endpoint::{Answered, ProviderTokens, TokenEndpoint, signed_proof};
-use super::transaction::{Transaction, Transactions};
+use super::transaction::{Leaving, Transaction, Transactions};
 use super::{ProviderError, PublicProvider};
 use crate::clock::Clock;
 use crate::config::{ClientSecret, Endpoints, ProfileRules, ProviderConfig, SiteUrl};
-use crate::model::UserId;
 use crate::presets::ClientAuth;
 use crate::sealed::{PROVIDER_TOKENS, Sealer};
 use crate::secret::{Secrets, same_text};
@@ -119,10 +118,10 @@ impl Federation {
         &self,
         provider: &Provider,
         callback_url: &str,
-        user: Option<&UserId>,
+        leaving: Leaving<'_>,
         wishes: &[(String, String)],
     ) -> Result<Begun, ProviderError> {
-        let transaction = Transaction::begin(callback_url, user, self.clock.now())?;
+        let transaction = Transaction::begin(callback_url, leaving, self.clock.now())?;
         let url = tokio::time::timeout(DEADLINE, provider.authorization_url(&transaction, wishes)).await;
         let url = url.map_err(|_| ProviderError::Unreachable("no answer in time".to_owned()))??;
         let sealed = self.transactions.seal(&provider.config.id, &transaction)?;

@@ -48,6 +48,7 @@ pub use federation::{Federation, Provider};
 pub use hasher::Hasher;
 pub use profile::Profile;
 pub use token_endpoint::ProviderTokens;
+pub(crate) use transaction::Leaving;
 pub use transaction::{MAX_AGE as TRANSACTION_AGE, Transaction, cookie_id};
 
 /// Somebody who proved who they are.

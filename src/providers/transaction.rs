@@ -31,8 +31,20 @@ pub struct Transaction {
     pub(crate) callback_url: String,
     /// Who was signed in when it began: the account is linked to them, or to nobody.
     pub(crate) user: Option<UserId>,
+    /// Whether that person had proven a moment before who they are.
+    #[serde(default)]
+    pub(crate) may_link: bool,
     /// When it began.
     pub(crate) started_at: Timestamp,
+}
+
+/// Who is sent to another site.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Leaving<'a> {
+    /// Who is signed in.
+    pub(crate) user: Option<&'a UserId>,
+    /// Whether they proved a moment ago who they are.
+    pub(crate) may_link: bool,
 }
 
 impl std::fmt::Debug for Transaction {
@@ -45,7 +57,7 @@ impl Transaction {
     /// A fresh one.
     pub(super) fn begin(
         callback_url: &str,
-        user: Option<&UserId>,
+        leaving: Leaving<'_>,
         now: Timestamp,
     ) -> Result<Self, ProviderError> {
         let random = || {
@@ -57,7 +69,8 @@ impl Transaction {
             nonce: random()?,
             verifier: random()?,
             callback_url: callback_url.to_owned(),
-            user: user.cloned(),
+            user: leaving.user.cloned(),
+            may_link: leaving.may_link,
             started_at: now,
         })
     }
@@ -127,8 +140,8 @@ mod tests {
     #[test]
     fn a_transaction_opens_for_its_provider_and_state_in_time() {
         let transactions = Transactions::new(&Secrets::new(SecretRing::new(Secret::new("secret"), vec![])));
-        let begun = Transaction::begin("/x", None, NOW).unwrap();
-        let other = Transaction::begin("/x", None, NOW).unwrap();
+        let begun = Transaction::begin("/x", Leaving::default(), NOW).unwrap();
+        let other = Transaction::begin("/x", Leaving::default(), NOW).unwrap();
         let sealed = transactions.seal("acme", &begun).unwrap();
         assert!(!sealed.contains(&begun.state) && sealed.len() < 1000, "{}", sealed.len());
         let open = |provider, state: &str, now| transactions.open(provider, state, &sealed, now).is_some();
@@ -142,7 +155,7 @@ mod tests {
 
     #[test]
     fn the_challenge_is_that_of_the_rfc() {
-        let mut transaction = Transaction::begin("/x", None, NOW).unwrap();
+        let mut transaction = Transaction::begin("/x", Leaving::default(), NOW).unwrap();
         transaction.verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".to_owned();
         assert_eq!(transaction.challenge(), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
     }

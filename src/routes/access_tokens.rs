@@ -49,7 +49,8 @@ pub(super) async fn make(
     let offered = &auth.config.scopes;
     let scopes: Vec<&str> = offered.iter().filter(is_ticked).map(Permission::as_str).collect();
     let days = form.text("days").trim().parse().unwrap_or_default();
-    let wanted = NewToken { name: form.text("name"), scopes: &scopes, days };
+    let language = context.lang();
+    let wanted = NewToken { name: form.text("name"), scopes: &scopes, days, language };
     let own = match sign_in.make_access_token(fresh.session().data(), wanted, offered).await {
         Ok(token) => json!({ "token": token }),
         Err(NewTokenError::Form(mistakes)) => {

@@ -6,6 +6,7 @@ use rocket::{Catcher, Request, catch};
 use super::answer::Answer;
 use super::failure::Failure;
 use super::medium::prefers_html;
+use super::reauthenticate;
 use crate::guards::{Auth, failure_of, is_stale, trail};
 use crate::session::{SessionError, encode_component};
 
@@ -31,7 +32,9 @@ fn unauthorized(request: &Request<'_>) -> Answer {
 async fn forbidden(request: &Request<'_>) -> Answer {
     if is_stale(request) {
         return match request.rocket().state::<Auth>() {
-            Some(auth) if prefers_html(request) => Answer::see_other(reauthentication_url(request, auth)),
+            Some(auth) if prefers_html(request) => {
+                Answer::see_other(reauthenticate::url_after(request, auth, None))
+            }
             _ => Answer::problem(
                 Status::Forbidden,
                 "reauthentication_required",
@@ -76,16 +79,6 @@ async fn any(status: Status, request: &Request<'_>) -> Answer {
 /// The catcher of [`any`] failure.
 pub(super) fn default_catchers() -> Vec<Catcher> {
     rocket::catchers![any]
-}
-
-/// Back to the page that was asked for, or to the one of this site whose form was sent.
-fn reauthentication_url(request: &Request<'_>, auth: &Auth) -> String {
-    let site = &auth.config.url;
-    let wanted = match request.method() {
-        Method::Get | Method::Head => format!("{}{}", site.origin, request.uri()),
-        _ => auth.redirects.choose([request.headers().get_one("referer")]),
-    };
-    format!("{}?callbackUrl={}", site.base("reauthenticate"), encode_component(&wanted))
 }
 
 /// Only a page that can be visited again is worth coming back to.

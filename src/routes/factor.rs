@@ -43,7 +43,7 @@ pub(super) async fn prove(
         }
     };
     let url = callback_url::choose(sender.0, auth, form.optional("callbackUrl"));
-    match finish(sender.0, auth, &form).await {
+    match finish(sender.0, auth, context.lang(), &form).await {
         Ok(entered) => {
             Outbox::of(sender.0).put(auth.cookies.delete_pending());
             welcome(sender.0, auth, &entered, &url, form.is_script()).await
@@ -98,7 +98,12 @@ enum Stop {
     Other(Failure),
 }
 
-async fn finish(request: &Request<'_>, auth: &Auth, form: &CheckedForm) -> Result<Entered, Stop> {
+async fn finish(
+    request: &Request<'_>,
+    auth: &Auth,
+    language: &str,
+    form: &CheckedForm,
+) -> Result<Entered, Stop> {
     let sign_in = auth.sign_in.as_ref().ok_or_else(|| Stop::Other(Failure::internal()))?;
     let pending = helper_cookie(request, auth.cookies.pending_name());
     let pending = pending.ok_or(Stop::Factor(FactorError::Expired))?;
@@ -111,7 +116,8 @@ async fn finish(request: &Request<'_>, auth: &Auth, form: &CheckedForm) -> Resul
     let old = replaced_session(request).await.map_err(Stop::Other)?;
     let client = client_of(request, &auth.config.trusted_proxies);
     let entry = Entry { client: &client, replaces: old.as_deref() };
-    let issued = sign_in.by_second_factor(&pending, proof, entry).await.map_err(Stop::Factor)?;
+    let issued = sign_in.by_second_factor(&pending, proof, entry, language).await;
+    let issued = issued.map_err(Stop::Factor)?;
     Ok(Entered::Session(Box::new(issued)))
 }
 

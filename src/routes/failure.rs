@@ -67,6 +67,12 @@ impl Failure {
         Self::new(Status::BadRequest, "action_unknown", "NotFound")
     }
 
+    /// Somebody who signed in too long ago for this goes to the page that asks for a proof.
+    pub(crate) fn stale(page: String) -> Self {
+        let denied = Self::new(Status::Forbidden, "reauthentication_required", "AccessDenied");
+        Self { location: Some(page), ..denied }
+    }
+
     /// A sign-in at another site that could not be begun.
     pub(crate) fn from_start(error: &ProviderError) -> Self {
         tracing::warn!(%error, "a sign-in at another site could not be started");
@@ -149,6 +155,7 @@ impl From<SignInError> for Failure {
             SignInError::Denied(location) => {
                 Self { location, ..Self::new(Status::Forbidden, "access_denied", "AccessDenied") }
             }
+            SignInError::Stale => Self::new(Status::Forbidden, "reauthentication_required", "AccessDenied"),
             SignInError::Limited(hit) => limited(hit.retry_after),
             SignInError::Busy(seconds) => busy(seconds),
             SignInError::NotLinked | SignInError::Overtaken => {

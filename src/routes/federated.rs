@@ -13,14 +13,15 @@ use super::answer::Answer;
 use super::failure::Failure;
 use super::medium::prefers_html;
 use super::page::page;
+use super::reauthenticate;
 use super::session::Sender;
 use super::unknown;
 use super::welcome::{replaced_session, welcome};
 use crate::guards::{Auth, Outbox, client_of, cookie_header, jar_cookie};
-use crate::pages::{PageContext, Pages};
+use crate::pages::{PageContext, Pages, language_of};
 use crate::providers::{
-    Federation, Profile, Provider, ProviderError, ProviderTokens, Returned, StateError, TRANSACTION_AGE,
-    Transaction, cookie_id,
+    Federation, Leaving, Profile, Provider, ProviderError, ProviderTokens, Returned, StateError,
+    TRANSACTION_AGE, Transaction, cookie_id,
 };
 use crate::session::{CookieHeader, Found, SessionData};
 use crate::signin::{Arrival, Arrived, SignIn, SignInError};
@@ -59,8 +60,19 @@ async fn go(
     let query = request.uri().query().map(|query| query.as_str().to_owned()).unwrap_or_default();
     let wishes: Vec<(String, String)> =
         url::form_urlencoded::parse(query.as_bytes()).into_owned().take(32).collect();
+    let may_link = session.as_ref().is_some_and(|session| auth.is_fresh(session));
+    if let Some(session) = &session
+        && !may_link
+    {
+        let sign_in = auth.sign_in.as_ref().ok_or_else(Failure::internal)?;
+        // Who comes from there proves by it who they are; everybody else wants to link.
+        if !sign_in.comes_from(&session.user_id, provider).await? {
+            return Err(Failure::stale(reauthenticate::url_after(request, auth, Some(callback_url))));
+        }
+    }
     let user = session.as_ref().map(|session| &session.user_id);
-    let begun = federation(auth)?.begin(provider, callback_url, user, &wishes).await;
+    let leaving = Leaving { user, may_link };
+    let begun = federation(auth)?.begin(provider, callback_url, leaving, &wishes).await;
     let begun = begun.map_err(|error| Failure::from_start(&error))?;
     forget_oldest(request, auth);
     let cookie = auth.cookies.transaction(&cookie_id(&begun.state), &begun.sealed, TRANSACTION_AGE);
@@ -89,13 +101,19 @@ async fn on_the_way(request: &Request<'_>, provider: &Provider, url: &str) -> An
 }
 
 #[get("/callback/<provider>")]
-pub(super) async fn come_back(sender: Sender<'_>, auth: &State<Auth>, provider: &str) -> Answer {
+pub(super) async fn come_back(
+    sender: Sender<'_>,
+    auth: &State<Auth>,
+    pages: &State<Pages>,
+    provider: &str,
+) -> Answer {
     let request = sender.0;
     let query = request.uri().query().map(|query| query.as_str().to_owned()).unwrap_or_default();
     let Some(provider) = federation(auth).ok().and_then(|all| all.find(provider)) else {
         return unknown::answer(request).await;
     };
-    match arrive(request, auth, provider, &query).await {
+    let language = language_of(request, auth, pages);
+    match arrive(request, auth, language, (provider, &query)).await {
         Ok((Arrived::Entered(entered), url)) => welcome(request, auth, &entered, &url, false).await,
         Ok((Arrived::Linked, url)) => Answer::redirect(url),
         Err(failure) => failure.answer_action(request, &auth.config.url, false).await,
@@ -146,8 +164,8 @@ pub(super) async fn come_back_by_post(
 async fn arrive(
     request: &Request<'_>,
     auth: &Auth,
-    provider: &Provider,
-    query: &str,
+    language: &str,
+    (provider, query): (&Provider, &str),
 ) -> Result<(Arrived, String), Failure> {
     let sign_in = auth.sign_in.as_ref().ok_or_else(Failure::internal)?;
     let client = client_of(request, &auth.config.trusted_proxies);
@@ -165,14 +183,19 @@ async fn arrive(
         profile,
         tokens,
         client,
+        language,
         session: session.as_deref(),
         linking: transaction.user.as_ref().filter(|_| linking),
+        may_link: transaction.may_link,
         now: auth.clock.now(),
     };
-    let arrived = sign_in.by_provider(&arrival).await?;
     // Validated when it was remembered, and sealed since; what is allowed may have changed.
     let url = auth.redirects.choose([Some(transaction.callback_url.as_str())]);
-    Ok((arrived, url))
+    match sign_in.by_provider(&arrival).await {
+        Ok(arrived) => Ok((arrived, url)),
+        Err(SignInError::Stale) => Err(Failure::stale(reauthenticate::url(auth, &url))),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// An answer that is this browser's, came in time and for the first time, and that the other site stands by.

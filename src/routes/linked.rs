@@ -9,6 +9,7 @@ use super::form::{CheckedForm, FormError};
 use super::session::Sender;
 use crate::guards::{Auth, Fresh, Session};
 use crate::model::LinkedAccount;
+use crate::pages::PageContext;
 use crate::providers::Federation;
 use crate::signin::SignIn;
 use crate::store::{self, Unlinked};
@@ -45,6 +46,7 @@ pub(super) async fn unlink(
     sender: Sender<'_>,
     auth: &State<Auth>,
     fresh: Fresh,
+    context: PageContext,
     form: Result<CheckedForm, FormError>,
 ) -> Answer {
     let form = match form {
@@ -54,7 +56,7 @@ pub(super) async fn unlink(
     let Some(sign_in) = &auth.sign_in else {
         return Failure::internal().answer(sender.0).await;
     };
-    let notice = match sign_in.unlink(fresh.session().data(), form.text("id")).await {
+    let notice = match sign_in.unlink(fresh.session().data(), form.text("id"), context.lang()).await {
         Ok(Unlinked::Unlinked) => "account_unlinked",
         Ok(Unlinked::LastWayIn) => "last_way_in",
         // Somebody else's and none at all look alike (ASVS 5.0, 8.2.2).

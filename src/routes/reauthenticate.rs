@@ -3,7 +3,7 @@
 //! A proof is a sign-in like any other: by password, by link, by whatever else is configured. It replaces the session of
 //! this browser by a fresh one (ASVS 5.0, 7.2.4).
 
-use rocket::http::Status;
+use rocket::http::{Method, Status};
 use rocket::{Request, State, get};
 use serde_json::json;
 
@@ -15,7 +15,26 @@ use super::session::Sender;
 use crate::guards::{Auth, Session};
 use crate::model::Email;
 use crate::pages::{PageContext, Pages};
+use crate::providers::PublicProvider;
 use crate::session::encode_component;
+use crate::signin::SignIn;
+use crate::store;
+
+/// The page that asks for the proof, and then leads back to the page that was asked for, or to the one of this site whose
+/// form was sent; where the sender names none, to `otherwise`.
+pub(super) fn url_after(request: &Request<'_>, auth: &Auth, otherwise: Option<&str>) -> String {
+    let site = &auth.config.url;
+    let wanted = match request.method() {
+        Method::Get | Method::Head => format!("{}{}", site.origin, request.uri()),
+        _ => auth.redirects.choose([request.headers().get_one("referer"), otherwise]),
+    };
+    url(auth, &wanted)
+}
+
+/// The page that asks for the proof, and then leads to `wanted`.
+pub(super) fn url(auth: &Auth, wanted: &str) -> String {
+    format!("{}?callbackUrl={}", auth.config.url.base("reauthenticate"), encode_component(wanted))
+}
 
 #[get("/reauthenticate")]
 pub(super) async fn page(
@@ -54,9 +73,13 @@ pub(super) async fn show(
     let status = if wrong.is_some() { Status::Unauthorized } else { Status::Ok };
     let errors: Vec<_> =
         wrong.iter().map(|message| json!({ "field": "password", "message": message })).collect();
-    let path =
-        format!("{}?callbackUrl={}", auth.config.url.base("reauthenticate"), encode_component(callback_url));
+    let path = url(auth, callback_url);
+    let sites = match sites(auth, sign_in, session).await {
+        Ok(sites) => sites,
+        Err(error) => return Failure::from(error).answer(request).await,
+    };
     let own = json!({
+        "sites": sites,
         "callback_url": callback_url,
         "errors": errors,
         "path": path,
@@ -65,4 +88,19 @@ pub(super) async fn show(
         "by_email": email.is_some() && sign_in.signs_in_by_email(),
     });
     render(pages, status, "reauthenticate", context, own)
+}
+
+/// The other sites that can vouch for this person.
+async fn sites(
+    auth: &Auth,
+    sign_in: &SignIn,
+    session: &Session,
+) -> Result<Vec<PublicProvider>, store::Error> {
+    let Some(federation) = sign_in.federation().filter(|federation| federation.all().next().is_some()) else {
+        return Ok(Vec::new());
+    };
+    let linked = sign_in.linked_accounts(session.user_id()).await?;
+    let known = |id: &str| linked.iter().any(|account| account.external.provider == id);
+    let sites = federation.all().filter(|provider| known(&provider.config().id));
+    Ok(sites.map(|provider| provider.public(&auth.config.url, false)).collect())
 }

@@ -56,7 +56,8 @@ pub(super) async fn enable_totp(
         Ok(checked) => checked,
         Err(failure) => return failure.answer(sender.0).await,
     };
-    match sign_in.enable_totp(fresh.session().data(), form.text("secret"), form.text("code")).await {
+    let (secret, code) = (form.text("secret"), form.text("code"));
+    match sign_in.enable_totp(fresh.session().data(), secret, code, context.lang()).await {
         Ok(codes) => show_codes(pages, &context, &codes),
         Err(FactorError::Wrong | FactorError::Expired) => {
             totp_setup(sender.0, auth, pages, fresh.session(), &context, Some(form.text("secret"))).await
@@ -70,13 +71,14 @@ pub(super) async fn disable_totp(
     sender: Sender<'_>,
     auth: &State<Auth>,
     fresh: Fresh,
+    context: PageContext,
     form: Result<CheckedForm, FormError>,
 ) -> Answer {
     let sign_in = match checked(auth, form) {
         Ok((_, sign_in)) => sign_in,
         Err(failure) => return failure.answer(sender.0).await,
     };
-    match sign_in.disable_totp(fresh.session().data()).await {
+    match sign_in.disable_totp(fresh.session().data(), context.lang()).await {
         Ok(()) => done(auth, "totp_off"),
         Err(error) => Failure::from(error).answer(sender.0).await,
     }
@@ -95,7 +97,7 @@ pub(super) async fn renew_codes(
         Ok((_, sign_in)) => sign_in,
         Err(failure) => return failure.answer(sender.0).await,
     };
-    match sign_in.renew_recovery_codes(fresh.session().data()).await {
+    match sign_in.renew_recovery_codes(fresh.session().data(), context.lang()).await {
         Ok(codes) => show_codes(pages, &context, &codes),
         Err(error) => Failure::from(error).answer(sender.0).await,
     }
@@ -132,8 +134,8 @@ pub(super) async fn add_passkey(
     };
     let challenge = helper_cookie(sender.0, auth.cookies.challenge_name()).unwrap_or_default();
     let (answer, name) = (form.text("credential"), form.text("name"));
-    let added = sign_in.add_passkey(fresh.session().data(), answer, &challenge, name).await;
-    match added {
+    let session = fresh.session().data();
+    match sign_in.add_passkey(session, answer, &challenge, name, context.lang()).await {
         Ok(codes) => {
             Outbox::of(sender.0).put(auth.cookies.delete_pending());
             if codes.is_empty() { done(auth, "passkey_added") } else { show_codes(pages, &context, &codes) }
@@ -152,6 +154,7 @@ pub(super) async fn remove_passkey(
     sender: Sender<'_>,
     auth: &State<Auth>,
     fresh: Fresh,
+    context: PageContext,
     form: Result<CheckedForm, FormError>,
 ) -> Answer {
     let (form, sign_in) = match checked(auth, form) {
@@ -159,7 +162,7 @@ pub(super) async fn remove_passkey(
         Err(failure) => return failure.answer(sender.0).await,
     };
     let removed = match TokenHash::from_hex(form.text("id")) {
-        Some(id) => sign_in.remove_passkey(fresh.session().data(), &id).await,
+        Some(id) => sign_in.remove_passkey(fresh.session().data(), &id, context.lang()).await,
         None => Ok(false),
     };
     match removed {

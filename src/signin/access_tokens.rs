@@ -7,6 +7,7 @@
 use super::service::SignIn;
 use crate::audit::{AuditEvent, Entry};
 use crate::clock::Timestamp;
+use crate::mail::LetterKind;
 use crate::model::{AccessTokenRecord, DisplayName, Permission, User};
 use crate::secret::{PlainToken, TokenHash};
 use crate::session::{SessionData, SessionError};
@@ -58,6 +59,8 @@ pub struct NewToken<'a> {
     pub scopes: &'a [&'a str],
     /// How long it lives.
     pub days: i64,
+    /// The language of the notice.
+    pub language: &'a str,
 }
 
 impl SignIn {
@@ -83,11 +86,13 @@ impl SignIn {
             expires_at: now.plus(wanted.days.saturating_mul(24 * 60 * 60)),
             last_used_at: None,
         };
+        let owner = self.owner(session, wanted.language).await?;
         if !self.store.insert_access_token(&token, MOST).await? {
             return Err(NewTokenError::TooMany);
         }
         let entry = Entry::new(AuditEvent::AccessTokenMade).user(&session.user_id).session(&session.id);
         self.audit.record(entry).await;
+        self.notify_owner(LetterKind::AccessTokenMade, &owner);
         Ok(format!("{MARK}{}", plain.expose()))
     }
 

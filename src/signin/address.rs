@@ -51,8 +51,7 @@ impl SignIn {
         if user.email_verified_at.is_some() {
             return Ok(());
         }
-        self.count_mail(&user.email, client).await?;
-        self.mail_secret(Secret {
+        let writing = self.mail_secret(Secret {
             purpose: Purpose::VerifyEmail,
             kind: LetterKind::VerifyEmail,
             email: &user.email,
@@ -62,8 +61,8 @@ impl SignIn {
             callback_url: None,
             browser: None,
             for_nobody: false,
-        })
-        .await
+        });
+        self.counted(&user.email, client, writing).await
     }
 
     /// Confirms the address of the person signed in.
@@ -100,22 +99,22 @@ impl SignIn {
         let email = Email::parse(email)?;
         let user = self.store.find_user(&session.user_id).await.map_err(SignInError::from)?;
         let user = user.ok_or(SignInError::Verification)?;
-        self.count_mail(&email, client).await?;
-        let taken = self.store.find_user_by_email(&email).await.map_err(SignInError::from)?.is_some();
-        let kind = if taken { LetterKind::AccountExists } else { LetterKind::ChangeEmail };
-        self.mail_secret(Secret {
-            purpose: Purpose::ChangeEmail,
-            kind,
-            email: &email,
-            user_id: Some(&user.id),
-            language,
-            page: "change-email",
-            callback_url: None,
-            browser: None,
-            for_nobody: email == user.email,
-        })
-        .await?;
-        Ok(())
+        let writing = async {
+            let taken = self.store.find_user_by_email(&email).await?.is_some();
+            self.mail_secret(Secret {
+                purpose: Purpose::ChangeEmail,
+                kind: if taken { LetterKind::AccountExists } else { LetterKind::ChangeEmail },
+                email: &email,
+                user_id: Some(&user.id),
+                language,
+                page: "change-email",
+                callback_url: None,
+                browser: None,
+                for_nobody: email == user.email,
+            })
+            .await
+        };
+        Ok(self.counted(&email, client, writing).await?)
     }
 
     /// Changes the address of the person signed in to the one the link was mailed to, ends their other sessions, and

@@ -99,20 +99,23 @@ impl SignIn {
     /// # Errors
     /// [`SignInError`]; no mail is sent then.
     pub async fn send_link(&self, request: LinkRequest<'_>) -> Result<PlainToken, SignInError> {
-        let rules = &self.mailing()?.rules;
-        if !rules.enabled {
+        if !self.mailing()?.rules.enabled {
             return Err(SignInError::NoMail);
         }
         let email = Email::parse(request.email).map_err(|_| SignInError::Email)?;
-        self.count_mail(&email, request.client).await?;
-        let found = self.store.find_user_by_email(&email).await?;
+        self.counted(&email, request.client, self.write_link(&email, &request)).await
+    }
+
+    async fn write_link(&self, email: &Email, request: &LinkRequest<'_>) -> Result<PlainToken, SignInError> {
+        let rules = &self.mailing()?.rules;
+        let found = self.store.find_user_by_email(email).await?;
         let user = found.as_ref().map(|found| &found.user);
         let for_nobody = user.map_or(!rules.sign_up, |user| user.disabled_at.is_some());
         let browser = PlainToken::generate()?;
         self.mail_secret(Secret {
             purpose: Purpose::SignIn,
             kind: LetterKind::SignIn,
-            email: &email,
+            email,
             user_id: user.map(|user| &user.id),
             language: request.language,
             page: "callback/email",

@@ -53,22 +53,26 @@ impl SignIn {
         settle: impl Future<Output = Result<(), SignInError>> + Send,
     ) -> Result<Entered, SignInError> {
         let Identity { user, method, provider, profile } = identity;
-        let (provider, profile) = (provider.as_str(), profile.as_deref());
-        let attempt =
-            SignInAttempt { user, method: *method, address: entry.client.address, provider, profile };
+        let attempt = SignInAttempt {
+            user,
+            method: *method,
+            address: entry.client.address,
+            provider,
+            profile: profile.as_deref(),
+        };
         self.ask_host(&attempt).await?;
         settle.await?;
         if let Some(pending) = self.second_step(identity).await? {
             return Ok(Entered::SecondFactor(pending));
         }
-        Ok(Entered::Session(Box::new(self.admit(user, *method, entry).await?)))
+        Ok(Entered::Session(Box::new(self.admit(user, (*method, provider), entry).await?)))
     }
 
     /// Begins the session of somebody who has shown everything that is asked for.
     pub(super) async fn admit(
         &self,
         user: &User,
-        method: AuthMethod,
+        (method, provider): (AuthMethod, &str),
         entry: Entry<'_>,
     ) -> Result<Issued, SignInError> {
         let mut claims = Claims::default();
@@ -76,7 +80,7 @@ impl SignIn {
         if !roles.is_empty() {
             claims.set("roles", roles.iter().map(Permission::as_str).collect::<Vec<_>>());
         }
-        let trigger = Trigger::SignIn { user, method };
+        let trigger = Trigger::SignIn { user, method, provider };
         self.hooks.jwt(&mut claims, &trigger).await.map_err(SignInError::Hook)?;
         let device = Device {
             user_agent: entry.client.user_agent.clone(),
@@ -84,7 +88,8 @@ impl SignIn {
         };
         let grant = Grant { user, method, claims, device, replaces: entry.replaces };
         let issued = self.sessions.issue(grant).await?;
-        self.tell(&Event::SignedIn { session: &issued.session, address: entry.client.address }).await;
+        let address = entry.client.address;
+        self.tell(&Event::SignedIn { session: &issued.session, provider, address }).await;
         Ok(issued)
     }
 

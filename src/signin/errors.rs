@@ -43,6 +43,9 @@ pub enum SignInError {
     /// The other site, which is named, tells no address, and without one there is no account.
     #[error("{0} tells no address")]
     NoAddress(String),
+    /// The person signed in too long ago for this.
+    #[error("this needs a recent sign-in")]
+    Stale,
     /// Another request was faster: decide again.
     #[error("what was decided on has changed")]
     Overtaken,

@@ -9,9 +9,11 @@ use webauthn_rs::prelude::PasskeyRegistration;
 
 use super::errors::SignInError;
 use super::factors::{CHALLENGE_AGE, FactorError};
+use super::notices::Owner;
 use super::service::SignIn;
 use crate::audit::{AuditEvent, Entry};
 use crate::clock::Timestamp;
+use crate::mail::LetterKind;
 use crate::model::{DisplayName, Factors, PasskeyRecord, TotpRecord, User};
 use crate::providers::recovery;
 use crate::providers::totp::TotpKey;
@@ -82,6 +84,7 @@ impl SignIn {
         session: &SessionData,
         sealed: &str,
         code: &str,
+        language: &str,
     ) -> Result<Vec<String>, FactorError> {
         let factors = self.factors()?;
         if !factors.offers_totp() {
@@ -91,6 +94,7 @@ impl SignIn {
         let key = TotpKey::from_bytes(&secret).ok_or(FactorError::Expired)?;
         let now = factors.clock.now();
         let last_step = key.step_of(code.trim(), now).ok_or(FactorError::Wrong)?;
+        let owner = self.owner(session, language).await?;
         let (codes, hashes) = self.fresh_codes(session).await?;
         // The page may be older than the newest secret: what is kept is sealed by that one.
         let secret = factors.totp.seal(session.user_id.as_str(), &secret)?;
@@ -99,7 +103,7 @@ impl SignIn {
         if !enabled {
             return Err(FactorError::Expired);
         }
-        self.factors_changed(session, "totp_on").await?;
+        self.factors_changed(session, "totp_on", LetterKind::TotpOn, &owner).await?;
         Ok(codes)
     }
 
@@ -107,9 +111,10 @@ impl SignIn {
     ///
     /// # Errors
     /// [`FactorError`]; nothing changed then.
-    pub async fn disable_totp(&self, session: &SessionData) -> Result<(), FactorError> {
+    pub async fn disable_totp(&self, session: &SessionData, language: &str) -> Result<(), FactorError> {
+        let owner = self.owner(session, language).await?;
         if self.store.remove_totp(&session.user_id, self.ends(session)).await? {
-            self.factors_changed(session, "totp_off").await?;
+            self.factors_changed(session, "totp_off", LetterKind::TotpOff, &owner).await?;
         }
         Ok(())
     }
@@ -118,10 +123,16 @@ impl SignIn {
     ///
     /// # Errors
     /// [`FactorError`]; the old ones still work then.
-    pub async fn renew_recovery_codes(&self, session: &SessionData) -> Result<Vec<String>, FactorError> {
+    pub async fn renew_recovery_codes(
+        &self,
+        session: &SessionData,
+        language: &str,
+    ) -> Result<Vec<String>, FactorError> {
+        let owner = self.owner(session, language).await?;
         let (codes, hashes) = make_codes(session)?;
         self.store.replace_recovery_codes(&session.user_id, &hashes).await?;
         self.record(session, "recovery_codes_renewed").await;
+        self.notify_owner(LetterKind::RecoveryCodesRenewed, &owner);
         Ok(codes)
     }
 
@@ -152,6 +163,7 @@ impl SignIn {
         answer: &str,
         challenge: &str,
         name: &str,
+        language: &str,
     ) -> Result<Vec<String>, FactorError> {
         let factors = self.factors()?;
         let passkeys = factors.passkeys.as_ref().ok_or(FactorError::Wrong)?;
@@ -166,6 +178,7 @@ impl SignIn {
         if !self.store.spend(&spent, registration.began.plus(CHALLENGE_AGE)).await? {
             return Err(FactorError::Expired);
         }
+        let owner = self.owner(session, language).await?;
         let (codes, hashes) = self.fresh_codes(session).await?;
         let name = DisplayName::parse(name).map_or_else(|_| String::new(), |name| name.as_str().to_owned());
         let user_id = session.user_id.clone();
@@ -174,7 +187,7 @@ impl SignIn {
         if added == PasskeyAdded::Refused {
             return Err(FactorError::Wrong);
         }
-        self.factors_changed(session, "passkey_added").await?;
+        self.factors_changed(session, "passkey_added", LetterKind::PasskeyAdded, &owner).await?;
         Ok(codes)
     }
 
@@ -182,10 +195,16 @@ impl SignIn {
     ///
     /// # Errors
     /// [`FactorError`]; nothing changed then.
-    pub async fn remove_passkey(&self, session: &SessionData, id: &TokenHash) -> Result<bool, FactorError> {
+    pub async fn remove_passkey(
+        &self,
+        session: &SessionData,
+        id: &TokenHash,
+        language: &str,
+    ) -> Result<bool, FactorError> {
+        let owner = self.owner(session, language).await?;
         let removed = self.store.remove_passkey(&session.user_id, id, self.ends(session)).await?;
         if removed {
-            self.factors_changed(session, "passkey_removed").await?;
+            self.factors_changed(session, "passkey_removed", LetterKind::PasskeyRemoved, &owner).await?;
         }
         Ok(removed)
     }
@@ -210,8 +229,15 @@ impl SignIn {
     }
 
     /// Other sessions ended: this process knows it at once.
-    async fn factors_changed(&self, session: &SessionData, change: &'static str) -> Result<(), FactorError> {
+    async fn factors_changed(
+        &self,
+        session: &SessionData,
+        change: &'static str,
+        notice: LetterKind,
+        owner: &Owner<'_>,
+    ) -> Result<(), FactorError> {
         self.record(session, change).await;
+        self.notify_owner(notice, owner);
         self.sessions.forget_user(&session.user_id);
         Ok(self.sessions.refresh_revocations().await?)
     }

@@ -23,6 +23,7 @@ use super::limits::{Counted, LimitHit};
 use super::service::SignIn;
 use crate::audit::{self, AuditEvent};
 use crate::clock::{Clock, Timestamp};
+use crate::mail::LetterKind;
 use crate::model::{AuthMethod, Factors, PasskeyRecord, SecurityStamp, User, UserId};
 use crate::providers::passkeys::{PasskeyError, Passkeys};
 use crate::providers::totp::TotpKey;
@@ -71,6 +72,9 @@ struct Pending {
     id: String,
     user: UserId,
     method: AuthMethod,
+    /// By which provider the first proof came; unknown to a process of an earlier version.
+    #[serde(default)]
+    provider: String,
     began: Timestamp,
     /// The person's stamp at the first proof. A pending sign-in without one is of an older version, and over.
     stamp: SecurityStamp,
@@ -176,6 +180,7 @@ impl SignIn {
             id: PlainToken::generate().map_err(|error| internal(&error))?.expose(),
             user: identity.user.id.clone(),
             method: identity.method,
+            provider: identity.provider.clone(),
             began: factors.clock.now(),
             stamp: identity.user.security_stamp,
         };
@@ -200,6 +205,7 @@ impl SignIn {
         sealed: &str,
         proof: SecondProof<'_>,
         entry: Entry<'_>,
+        language: &str,
     ) -> Result<Issued, FactorError> {
         let factors = self.factors()?;
         let pending = factors.open_pending(sealed)?;
@@ -212,7 +218,7 @@ impl SignIn {
             Counted::Allowed(receipt) => receipt,
             Counted::Refused(hit) => return Err(self.failed(&user, entry, FactorError::Limited(hit)).await),
         };
-        match self.check_proof(&user, &pending, proof).await {
+        match self.check_proof(&user, &pending, proof, language).await {
             Ok(()) => self.limits.take_back(receipt).await,
             Err(FactorError::Wrong) => return Err(self.failed(&user, entry, FactorError::Wrong).await),
             Err(error) => {
@@ -225,7 +231,7 @@ impl SignIn {
         if !self.store.spend(&spent, pending.began.plus(PENDING_AGE)).await? {
             return Err(FactorError::Expired);
         }
-        Ok(self.admit(&user, pending.method, entry).await?)
+        Ok(self.admit(&user, (pending.method, &pending.provider), entry).await?)
     }
 
     /// The host hears of a wrong second proof as of every failed sign-in.
@@ -243,9 +249,10 @@ impl SignIn {
         user: &User,
         pending: &Pending,
         proof: SecondProof<'_>,
+        language: &str,
     ) -> Result<(), FactorError> {
         match proof {
-            SecondProof::Code(code) => self.check_code(&user.id, code).await,
+            SecondProof::Code(code) => self.check_code(user, code, language).await,
             SecondProof::Passkey { answer, challenge } => {
                 let owner = self.check_passkey(answer, challenge, &pending.id).await?;
                 if owner.id == user.id { Ok(()) } else { Err(FactorError::Wrong) }
@@ -254,7 +261,8 @@ impl SignIn {
     }
 
     /// A time-based code is accepted once and only forward; a recovery code once.
-    async fn check_code(&self, user: &UserId, code: &str) -> Result<(), FactorError> {
+    async fn check_code(&self, owner: &User, code: &str, language: &str) -> Result<(), FactorError> {
+        let user = &owner.id;
         let found = self.store.find_factors(user).await?;
         let (factors, code) = (self.factors()?, code.trim());
         if let Some(record) = found.totp
@@ -269,6 +277,8 @@ impl SignIn {
         match recovery::hash(user, code) {
             Some(hash) if self.store.spend_recovery_code(user, &hash).await? => {
                 self.audit.record(audit::Entry::new(AuditEvent::RecoveryCodeUsed).user(user)).await;
+                let left = found.recovery_codes.saturating_sub(1).to_string();
+                self.notify_about(LetterKind::RecoveryCodeUsed, &owner.email, language, left);
                 Ok(())
             }
             _ => Err(FactorError::Wrong),

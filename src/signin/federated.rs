@@ -3,9 +3,10 @@
 use super::enter::{Entered, Entry};
 use super::errors::SignInError;
 use super::hooks::{Event, FederatedFailure, SignInAttempt};
-use super::linking::{Case, Here, Known, Policy, Refusal, Ruling, decide};
+use super::linking::{Case, Here, Known, Policy, Refusal, Ruling, SignedIn, decide};
 use super::service::{Client, SignIn, failure_code};
 use crate::clock::Timestamp;
+use crate::mail::LetterKind;
 use crate::model::{
     AuthMethod, Email, ExternalId, LinkedAccount, NewAccount, NewUser, SecurityStamp, User, UserId,
 };
@@ -26,10 +27,14 @@ pub(crate) struct Arrival<'a> {
     pub(crate) tokens: ProviderTokens,
     /// Where from.
     pub(crate) client: Client,
+    /// The language of what is mailed about it.
+    pub(crate) language: &'a str,
     /// The session this browser has, which ends when a new one begins.
     pub(crate) session: Option<&'a SessionData>,
     /// Who was signed in when it began, and still is.
     pub(crate) linking: Option<&'a UserId>,
+    /// Whether they had proven a moment before it began who they are.
+    pub(crate) may_link: bool,
     /// This moment.
     pub(crate) now: Timestamp,
 }
@@ -140,6 +145,7 @@ impl SignIn {
             (Ruling::Refuse(Refusal::SomebodyElses | Refusal::AddressTaken), _) => {
                 Err(SignInError::NotLinked)
             }
+            (Ruling::Refuse(Refusal::Stale), _) => Err(SignInError::Stale),
             (Ruling::Refuse(Refusal::NoAddress), _) => {
                 Err(SignInError::NoAddress(arrival.provider.config().id.clone()))
             }
@@ -203,11 +209,12 @@ impl SignIn {
             }
             match how {
                 How::Create => self.tell(&Event::SignedUp { user: &user }).await,
-                How::Link => self.tell_linked(&user.id, arrival).await,
+                How::Link => self.tell_linked(&user, arrival).await,
                 How::TakeOver { .. } => {
-                    let (user, provider) = (&user.id, arrival.provider.config().id.as_str());
+                    let (id, provider) = (&user.id, arrival.provider.config().id.as_str());
                     let address = arrival.client.address;
-                    self.tell(&Event::AccountTakenOver { user, provider, address }).await;
+                    self.tell(&Event::AccountTakenOver { user: id, provider, address }).await;
+                    self.notify(LetterKind::OwnerArrived, &user.email, arrival.language);
                 }
             }
             Ok(())
@@ -258,7 +265,7 @@ impl SignIn {
         self.ask_host(&attempt).await?;
         match self.store.link_account(&user.id, &self.new_account(arrival)?).await? {
             Linked::Linked => {
-                self.tell_linked(&user.id, arrival).await;
+                self.tell_linked(&user, arrival).await;
                 Ok(Some(Arrived::Linked))
             }
             Linked::AccountTaken | Linked::AddressTaken => Ok(None),
@@ -266,9 +273,11 @@ impl SignIn {
         }
     }
 
-    async fn tell_linked(&self, user: &UserId, arrival: &Arrival<'_>) {
-        let provider = arrival.provider.config().id.as_str();
-        self.tell(&Event::AccountLinked { user, provider, address: arrival.client.address }).await;
+    async fn tell_linked(&self, user: &User, arrival: &Arrival<'_>) {
+        let (provider, address) = (arrival.provider.config(), arrival.client.address);
+        self.tell(&Event::AccountLinked { user: &user.id, provider: &provider.id, address }).await;
+        let name = provider.name.clone();
+        self.notify_about(LetterKind::AccountLinked, &user.email, arrival.language, name);
     }
 
     fn new_account(&self, arrival: &Arrival<'_>) -> Result<NewAccount, SignInError> {
@@ -297,14 +306,40 @@ impl SignIn {
         self.store.list_accounts(user).await
     }
 
-    /// Removes a link, unless it is the last way in.
+    /// Whether somebody has an account at this site that opens theirs.
+    ///
+    /// # Errors
+    /// [`store::Error`].
+    pub(crate) async fn comes_from(&self, user: &UserId, provider: &Provider) -> Result<bool, store::Error> {
+        let linked = self.store.list_accounts(user).await?;
+        Ok(linked.iter().any(|account| account.external.provider == provider.config().id))
+    }
+
+    /// Removes a link, unless it is the last way in. A link by e-mail to an address that is proven is another.
     ///
     /// # Errors
     /// [`store::Error`]; the link is there then.
-    pub async fn unlink(&self, session: &SessionData, account: &str) -> Result<Unlinked, store::Error> {
-        let outcome = self.store.unlink_account(&session.user_id, account, false).await?;
+    pub async fn unlink(
+        &self,
+        session: &SessionData,
+        account: &str,
+        language: &str,
+    ) -> Result<Unlinked, store::Error> {
+        let id = &session.user_id;
+        let linked = self.store.list_accounts(id).await?;
+        let (Some(user), Some(linked)) =
+            (self.store.find_user(id).await?, linked.into_iter().find(|linked| linked.id == account))
+        else {
+            return Ok(Unlinked::NotFound);
+        };
+        let by_mail = user.email_verified_at.is_some() && self.signs_in_by_email();
+        let outcome = self.store.unlink_account(id, account, by_mail).await?;
         if outcome == Unlinked::Unlinked {
-            self.tell(&Event::AccountUnlinked { user: &session.user_id }).await;
+            let provider = linked.external.provider.as_str();
+            self.tell(&Event::AccountUnlinked { user: id, provider }).await;
+            let known = self.federation().and_then(|federation| federation.find(provider));
+            let name = known.map_or(provider, |known| known.config().name.as_str()).to_owned();
+            self.notify_about(LetterKind::AccountUnlinked, &user.email, language, name);
         }
         Ok(outcome)
     }
@@ -329,7 +364,11 @@ fn external(arrival: &Arrival<'_>) -> ExternalId {
 fn case_of(arrival: &Arrival<'_>, facts: &Facts) -> Case {
     let config = arrival.provider.config();
     Case {
-        signed_in: arrival.linking.is_some(),
+        signed_in: match arrival.linking {
+            None => SignedIn::No,
+            Some(_) if arrival.may_link => SignedIn::Recently,
+            Some(_) => SignedIn::Stale,
+        },
         known: match &facts.account {
             None => Known::No,
             Some((_, owner)) if arrival.linking == Some(&owner.id) => Known::Own,

@@ -54,7 +54,7 @@ pub struct SignInAttempt<'a> {
     pub method: AuthMethod,
     /// From where.
     pub address: Option<IpAddr>,
-    /// By which provider: `credentials`, or the id of another site.
+    /// By which provider: `credentials`, `email`, `passkey`, or the id of another site.
     pub provider: &'a str,
     /// What the other site says of them.
     pub profile: Option<&'a Profile>,
@@ -81,6 +81,8 @@ pub enum Trigger<'a> {
         user: &'a User,
         /// How.
         method: AuthMethod,
+        /// By which provider: `credentials`, `email`, `passkey`, or the id of another site.
+        provider: &'a str,
     },
     /// A session is renewed.
     Renewal,
@@ -105,6 +107,8 @@ pub enum Event<'a> {
     SignedIn {
         /// The new session.
         session: &'a SessionData,
+        /// By which provider: `credentials`, `email`, `passkey`, or the id of another site.
+        provider: &'a str,
         /// From where.
         address: Option<IpAddr>,
     },
@@ -141,6 +145,8 @@ pub enum Event<'a> {
     AccountUnlinked {
         /// Whose.
         user: &'a UserId,
+        /// To which site.
+        provider: &'a str,
     },
     /// A sign-in failed.
     SignInFailed {

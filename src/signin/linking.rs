@@ -5,12 +5,13 @@
 //! - Nobody gets two owners: an account there that is somebody's already stays theirs.
 //! - Whoever holds an address here without having proven it is out once its owner arrives.
 //! - What somebody who is signed in began is about them alone.
+//! - A new way into an account is added only after a recent proof of whose it is.
 
 /// What is known when somebody comes back from another site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Case {
     /// Whether the person was signed in when they left, and is the same one now.
-    pub signed_in: bool,
+    pub signed_in: SignedIn,
     /// Whose the account there is.
     pub known: Known,
     /// What the address there is here.
@@ -19,6 +20,17 @@ pub struct Case {
     pub verified_there: bool,
     /// What the operator allows.
     pub policy: Policy,
+}
+
+/// Whether somebody was signed in when they left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignedIn {
+    /// Nobody was.
+    No,
+    /// Somebody was, whose last proof of who they are was too long ago for linking anything.
+    Stale,
+    /// Somebody was, who had proven who they are a moment ago.
+    Recently,
 }
 
 /// Whose an account there is.
@@ -85,16 +97,20 @@ pub enum Refusal {
     NoAddress,
     /// Nobody new is let in.
     SignUpClosed,
+    /// A new way in is only for somebody who proved a moment ago who they are.
+    Stale,
 }
 
 /// The decision.
 #[must_use]
 pub fn decide(case: Case) -> Ruling {
     match (case.signed_in, case.known) {
-        (true, Known::No) => Ruling::Link,
-        (true, Known::Somebodys) => Ruling::Refuse(Refusal::SomebodyElses),
-        (true, Known::Own) | (false, Known::Own | Known::Somebodys) => Ruling::SignIn,
-        (false, Known::No) => newcomer(case),
+        (SignedIn::Recently, Known::No) => Ruling::Link,
+        (SignedIn::Stale, Known::No) => Ruling::Refuse(Refusal::Stale),
+        (SignedIn::Stale | SignedIn::Recently, Known::Somebodys) => Ruling::Refuse(Refusal::SomebodyElses),
+        // Also how somebody who came from there proves again who they are.
+        (_, Known::Own) | (SignedIn::No, Known::Somebodys) => Ruling::SignIn,
+        (SignedIn::No, Known::No) => newcomer(case),
     }
 }
 

@@ -73,16 +73,26 @@ impl SignIn {
         self.mailing.as_ref().ok_or(SignInError::NoMail)
     }
 
-    /// Counts a mail before it is written.
-    pub(super) async fn count_mail(&self, email: &Email, client: &Client) -> Result<(), SignInError> {
-        match self.limits.count_mail(email, client.address).await? {
-            Counted::Allowed(_) => Ok(()),
+    /// Counts a mail, then writes it. One that cannot be written, whoever it is for, does not count.
+    pub(super) async fn counted<T>(
+        &self,
+        email: &Email,
+        client: &Client,
+        writing: impl Future<Output = Result<T, SignInError>> + Send,
+    ) -> Result<T, SignInError> {
+        let receipt = match self.limits.count_mail(email, client.address).await? {
+            Counted::Allowed(receipt) => receipt,
             Counted::Refused(hit) => {
                 let entry = Entry::new(AuditEvent::LimitHit).email(Some(email)).address(client.address);
                 self.audit.record(entry.detail("limit", "mail")).await;
-                Err(SignInError::Limited(hit))
+                return Err(SignInError::Limited(hit));
             }
+        };
+        let written = writing.await;
+        if written.is_err() {
+            self.limits.take_back_later(receipt);
         }
+        written
     }
 
     /// Keeps a secret and puts its letter into the queue. It does the same for everybody, whoever gets the mail.
@@ -113,16 +123,6 @@ impl SignIn {
         let letter = if secret.browser.is_some() { letter.code(code) } else { letter };
         // A minute is what the slowest letter may take when the mail server is away.
         mailing.queue.put(letter).map_err(|_| SignInError::Busy(60))
-    }
-
-    /// Tells somebody what was done to their account. It is done: that the letter cannot be sent is no failure of it.
-    pub(super) fn notify(&self, kind: LetterKind, to: &Email, language: &str) {
-        let Some(mailing) = &self.mailing else {
-            return;
-        };
-        if let Err(error) = mailing.queue.put(Letter::new(kind, to.clone(), language)) {
-            tracing::error!(%error, kind = kind.as_str(), "a notice was not sent");
-        }
     }
 }
 

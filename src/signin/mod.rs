@@ -19,6 +19,7 @@ pub mod hooks;
 pub mod limits;
 pub mod linking;
 mod mailing;
+mod notices;
 mod provider_tokens;
 mod recovery;
 mod redirect;

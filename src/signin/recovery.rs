@@ -60,15 +60,18 @@ impl SignIn {
             return Err(SignInError::NoMail);
         }
         let email = Email::parse(request.email).map_err(|_| SignInError::Email)?;
-        self.count_mail(&email, request.client).await?;
-        let found = self.store.find_user_by_email(&email).await?;
+        self.counted(&email, request.client, self.write_reset(&email, request.language)).await
+    }
+
+    async fn write_reset(&self, email: &Email, language: &str) -> Result<(), SignInError> {
+        let found = self.store.find_user_by_email(email).await?;
         let user = found.as_ref().map(|found| &found.user).filter(|user| user.disabled_at.is_none());
         self.mail_secret(Secret {
             purpose: Purpose::ResetPassword,
             kind: LetterKind::ResetPassword,
-            email: &email,
+            email,
             user_id: user.map(|user| &user.id),
-            language: request.language,
+            language,
             page: "reset-password",
             callback_url: None,
             browser: None,
@@ -103,7 +106,7 @@ impl SignIn {
         };
         self.sessions.note_ended(&ended, until).map_err(SignInError::from)?;
         self.audit.record(Entry::new(AuditEvent::PasswordReset).user(&user.id)).await;
-        self.notify(LetterKind::PasswordChanged, &user.email, reset.language);
+        self.notify(LetterKind::PasswordReset, &user.email, reset.language);
         Ok(())
     }
 

@@ -225,6 +225,7 @@ pub(super) fn failure_code(error: &SignInError) -> Option<&'static str> {
         SignInError::Verification | SignInError::WrongCode => Some("Verification"),
         SignInError::Denied(_) => Some("AccessDenied"),
         SignInError::Limited(_) => Some("RateLimited"),
+        SignInError::Stale => Some("ReauthenticationRequired"),
         SignInError::NotLinked => Some("OAuthAccountNotLinked"),
         SignInError::NoAddress(_) => Some("OAuthCreateAccount"),
         SignInError::Provider(_) => Some("OAuthCallback"),

@@ -106,7 +106,8 @@ impl SignIn {
             return;
         }
         let client = Client { address: request.address, user_agent: None };
-        if let Err(error) = self.try_write_to_newcomer(email, created, request.language, &client).await {
+        let writing = self.try_write_to_newcomer(email, created, request.language);
+        if let Err(error) = self.counted(email, &client, writing).await {
             tracing::warn!(%error, "a newcomer was not written to");
         }
     }
@@ -116,9 +117,7 @@ impl SignIn {
         email: &Email,
         created: Created,
         language: &str,
-        client: &Client,
     ) -> Result<(), SignInError> {
-        self.count_mail(email, client).await?;
         let found = self.store.find_user_by_email(email).await?;
         let kind = match created {
             Created::Created => LetterKind::VerifyEmail,

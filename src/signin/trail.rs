@@ -28,11 +28,12 @@ fn entry_of(event: &Event<'_>) -> Option<Entry> {
         Event::SignedUp { user } => {
             Entry::new(AuditEvent::SignUpSucceeded).user(&user.id).email(Some(&user.email))
         }
-        Event::SignedIn { session, address } => Entry::new(AuditEvent::SignInSucceeded)
+        Event::SignedIn { session, provider, address } => Entry::new(AuditEvent::SignInSucceeded)
             .user(&session.user_id)
             .session(&session.id)
             .address(*address)
-            .detail("method", session.method.as_str()),
+            .detail("method", session.method.as_str())
+            .detail("provider", Detail::words(provider)),
         Event::SignedOut { session } => {
             Entry::new(AuditEvent::SignedOut).user(&session.user_id).session(&session.id)
         }
@@ -59,7 +60,9 @@ fn entry_of(event: &Event<'_>) -> Option<Entry> {
             .user(user)
             .address(*address)
             .detail("provider", Detail::words(provider)),
-        Event::AccountUnlinked { user } => Entry::new(AuditEvent::AccountUnlinked).user(user),
+        Event::AccountUnlinked { user, provider } => {
+            Entry::new(AuditEvent::AccountUnlinked).user(user).detail("provider", Detail::words(provider))
+        }
         Event::SessionRenewed { .. } => return None,
     })
 }

@@ -120,7 +120,7 @@ async fn a_forgotten_password_is_replaced_by_link_and_every_session_ends() {
         assert_eq!(app.browser().try_sign_in("ada@example.com", PASSWORD).await.status, 401);
         assert_eq!(app.browser().try_sign_in("ada@example.com", NEW).await.status, 200);
         assert_eq!(set("a third good password").await.status, 400, "once");
-        app.mail("ada@example.com", "Your password at Countersign was changed").await;
+        app.mail("ada@example.com", "A new password was chosen at Countersign").await;
     }
 }
 

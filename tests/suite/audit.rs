@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use countersign::audit::verify;
 use countersign::model::AuditRecord;
 use countersign::store::{Audit as _, AuditFilter, Sessions as _};
+use countersign::testing::SoftPasskey;
 use rocket::http::Status;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::app::{App, STRATEGIES, Setup};
 use crate::browser::{Answer, Browser, PASSWORD, Steps as _};
+use crate::factors;
+use crate::idp::Idp;
 
 impl App {
     /// Writes the refusals that wait.
@@ -92,7 +95,7 @@ async fn every_act_is_one_record() {
             assert_eq!((entry.outcome.as_str(), entry.at), ("success", crate::app::START));
         }
         assert_eq!(records[0].entry.email.as_deref(), Some("ada@example.com"));
-        assert_eq!(details(&records[1])["method"], "pwd");
+        assert_eq!(details(&records[1]), json!({ "method": "pwd", "provider": "credentials" }));
         assert_eq!(details(&records[4])["ended"], 1);
         assert_eq!(
             (details(&records[6])["ended"].as_str(), records[6].entry.session_id),
@@ -251,4 +254,32 @@ async fn records_are_kept_as_long_as_configured() {
     assert_eq!(app.records().await.len(), 1);
     let verified = verify(&*app.store).await.unwrap();
     assert_eq!((verified.records, verified.anchor.sequence), (1, 2));
+}
+
+/// Whichever way somebody came in, the record says by whose word; with a second factor, by whose word first.
+#[rocket::async_test]
+async fn a_sign_in_is_recorded_with_its_provider() {
+    let idp = Idp::start().await;
+    let app = crate::oidc::start(&idp, "jwt").await;
+    let last = async |app: &App| {
+        let records = app.records().await;
+        let last = records.iter().rev().find(|record| record.entry.event == "sign_in.succeeded");
+        last.map(|record| record.entry.details.clone()).unwrap_or_default()
+    };
+    crate::email::enter_by_mail(&app, "mail@example.com").await;
+    assert_eq!(last(&app).await, r#"{"method":"email","provider":"email"}"#);
+    crate::oidc::sign_in(&mut app.browser(), &idp, &crate::oidc::ada()).await;
+    assert_eq!(last(&app).await, r#"{"method":"fed","provider":"acme"}"#);
+    let mut bob = app.browser().enter("bob@example.com").await;
+    assert_eq!(last(&app).await, r#"{"method":"pwd","provider":"credentials"}"#);
+    let mut key = SoftPasskey::new("http://localhost:8000", "localhost");
+    bob.add_passkey(&mut key).await;
+    let mut phone = app.browser();
+    let answer = key.get(&factors::options(&mut phone, "/api/auth/passkey/options").await);
+    assert_eq!(factors::enter_by(&mut phone, "/api/auth/callback/passkey", &answer).await.status, 200);
+    assert_eq!(last(&app).await, r#"{"method":"pop","provider":"passkey"}"#);
+    let mut half = factors::first_proof(&app, "bob@example.com").await;
+    let answer = key.get(&factors::options(&mut half, "/api/auth/factor/options").await);
+    assert_eq!(factors::enter_by(&mut half, "/api/auth/factor", &answer).await.status, 200);
+    assert_eq!(last(&app).await, r#"{"method":"pwd","provider":"credentials"}"#);
 }

@@ -251,7 +251,7 @@ async fn a_secret_is_good_for_its_address_only() {
 }
 
 /// The shape of an answer: everything but the values of random cookies.
-fn shape(answer: &Answer) -> String {
+pub(crate) fn shape(answer: &Answer) -> String {
     let names: Vec<&str> =
         answer.headers("set-cookie").into_iter().map(|header| header.split('=').next().unwrap()).collect();
     let sizes: Vec<usize> = answer.headers("set-cookie").into_iter().map(str::len).collect();

@@ -213,11 +213,11 @@ async fn switching_off_ends_other_sessions_and_asks_no_more() {
     assert_eq!(again.me().await.0, 200);
 }
 
-async fn options(browser: &mut Browser<'_>, path: &str) -> serde_json::Value {
+pub(crate) async fn options(browser: &mut Browser<'_>, path: &str) -> serde_json::Value {
     browser.passkey_options(path).await
 }
 
-async fn enter_by(browser: &mut Browser<'_>, path: &str, credential: &str) -> Answer {
+pub(crate) async fn enter_by(browser: &mut Browser<'_>, path: &str, credential: &str) -> Answer {
     let token = browser.csrf().await;
     let fields = [("csrfToken", token.as_str()), ("credential", credential), ("json", "true")];
     browser.form(path, &fields).await

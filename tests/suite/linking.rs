@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use countersign::signin::linking::{Case, Here, Known, Policy, Refusal, Ruling, decide};
+use countersign::signin::linking::{Case, Here, Known, Policy, Refusal, Ruling, SignedIn, decide};
 use serde_json::json;
 
 use crate::app::{STRATEGIES, Setup};
@@ -14,7 +14,7 @@ use crate::oidc::{ERROR, ada, begin, sign_in, start};
 fn cases() -> Vec<Case> {
     let mut all = Vec::new();
     let flags = [false, true];
-    for signed_in in flags {
+    for signed_in in [SignedIn::No, SignedIn::Stale, SignedIn::Recently] {
         for known in [Known::No, Known::Own, Known::Somebodys] {
             for here in [Here::NoAddress, Here::Free, Here::Unproven, Here::Proven] {
                 for verified_there in flags {
@@ -29,14 +29,14 @@ fn cases() -> Vec<Case> {
         }
     }
     // Whose the account is cannot be the person's own when nobody is signed in.
-    all.retain(|case| case.signed_in || case.known != Known::Own);
+    all.retain(|case| case.signed_in != SignedIn::No || case.known != Known::Own);
     all
 }
 
 #[test]
 fn the_invariants_hold_in_every_case() {
     let all = cases();
-    assert_eq!(all.len(), 5 * 4 * 2 * 4);
+    assert_eq!(all.len(), 8 * 4 * 2 * 4);
     for case in all {
         let ruling = decide(case);
         let opens_by_address = matches!(ruling, Ruling::LinkByAddress | Ruling::TakeOver);
@@ -51,20 +51,22 @@ fn the_invariants_hold_in_every_case() {
             assert_ne!(case.known, Known::No, "{case:?}");
         }
         // Whoever holds an address without having proven it is out once its owner arrives.
-        let owner_arrives = !case.signed_in && case.known == Known::No && case.verified_there;
+        let owner_arrives = case.signed_in == SignedIn::No && case.known == Known::No && case.verified_there;
         assert_eq!(ruling == Ruling::TakeOver, owner_arrives && case.here == Here::Unproven, "{case:?}");
         // A proven address is opened by policy alone.
         if case.here == Here::Proven && !case.policy.link_by_email {
             assert!(!opens_by_address, "{case:?}");
         }
         // Whoever is signed in is asked about themselves alone: the address has no say.
-        if case.signed_in {
+        if case.signed_in != SignedIn::No {
             for here in [Here::NoAddress, Here::Free, Here::Unproven, Here::Proven] {
                 for verified_there in [false, true] {
                     assert_eq!(decide(Case { here, verified_there, ..case }), ruling, "{case:?}");
                 }
             }
         }
+        // A new way in only after a recent proof.
+        assert!(ruling != Ruling::Link || case.signed_in == SignedIn::Recently, "{case:?}");
         // Nobody new where nobody new is let in.
         if !case.policy.sign_up {
             assert!(!matches!(ruling, Ruling::Create { .. }), "{case:?}");
@@ -84,6 +86,7 @@ fn word(ruling: Ruling) -> &'static str {
         Ruling::Refuse(Refusal::AddressTaken) => {
             "refuse: `OAuthAccountNotLinked` (the address is somebody's)"
         }
+        Ruling::Refuse(Refusal::Stale) => "refuse: a proof of who they are is asked for first",
         Ruling::Refuse(Refusal::NoAddress) => "refuse: `OAuthCreateAccount` (no address)",
         Ruling::Refuse(Refusal::SignUpClosed) => "refuse: `AccessDenied` (`sign_up = false`)",
     }
@@ -96,7 +99,7 @@ fn the_document_prints_every_case() {
          (`src/signin/linking.rs`); the test also holds its invariants: an address that is not proven *there* never gains, nobody \
          gets two owners, whoever holds an address here without having proven it is out once its owner arrives, and what \
          somebody who is signed in began is about them alone.\n\n\"Signed in\" means: when the sign-in began, and still the same person \
-         when it came back. An account there is known by provider, issuer and subject, never by its address. `sign_up` and \
+         when it came back; \"recently\": within `session.fresh_age` before it began. An account there is known by provider, issuer and subject, never by its address. `sign_up` and \
          `link_by_email` are keys of the provider (docs/configuration.md).\n\n\
          | signed in | the account there is | its address here is | proven there | sign_up | link_by_email | what happens |\n\
          | --- | --- | --- | --- | --- | --- | --- |\n",
@@ -114,7 +117,12 @@ fn the_document_prints_every_case() {
             Here::Unproven => "taken, not proven",
             Here::Proven => "taken, proven",
         };
-        let (signed_in, there) = (yes(case.signed_in), yes(case.verified_there));
+        let signed_in = match case.signed_in {
+            SignedIn::No => "no",
+            SignedIn::Stale => "long ago",
+            SignedIn::Recently => "recently",
+        };
+        let there = yes(case.verified_there);
         let (sign_up, link) = (yes(case.policy.sign_up), yes(case.policy.link_by_email));
         let what = word(decide(case));
         writeln!(text, "| {signed_in} | {known} | {here} | {there} | {sign_up} | {link} | {what} |").unwrap();
@@ -262,7 +270,8 @@ async fn linking_is_for_whoever_began_it() {
 #[rocket::async_test]
 async fn unlinking_leaves_a_way_in_and_other_peoples_links_alone() {
     let idp = Idp::start().await;
-    let app = start(&idp, "jwt").await;
+    let no_links = "[default.auth.providers.email]\nenabled = false\n";
+    let app = Setup::new("jwt").toml(&idp.toml("acme")).toml(no_links).start().await;
     let mut newcomer = app.browser();
     sign_in(&mut newcomer, &idp, &ada()).await;
     let user = app.user("ada@example.com").await.unwrap();
