@@ -28,7 +28,7 @@ export const freePort = () => new Promise((resolve, reject) => {
   });
 });
 
-/** A service of its own; `stop()` ends it, `run()` runs a command of the same program on the same database. */
+/** A service of its own; `stop()` ends it, `run()` runs a command of the same program on the same database, `output()` is what it wrote. */
 export async function startService(settings = {}) {
   const folder = mkdtempSync(join(tmpdir(), "countersign-browser-"));
   const port = await freePort();
@@ -65,7 +65,7 @@ export async function startService(settings = {}) {
     return code;
   };
   const run = (...words) => execFileSync(program, words, { cwd: folder, env, encoding: "utf8" });
-  return { origin, run, stop };
+  return { origin, run, stop, output: () => output };
 }
 
 /** A headless Chromium. */
