@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::policy::Audit;
 use crate::secret::Secrets;
 use crate::session::{CookieRules, Csrf, SessionData, Sessions};
+use crate::token::CLOCK_TOLERANCE;
 
 /// Countersign's managed state: configuration and services, put there by the fairing.
 #[derive(Debug)]
@@ -54,9 +55,11 @@ impl Auth {
         }
     }
 
-    /// Whether the person of a session proved within `session.fresh_age` who they are.
+    /// Whether the person of a session proved to us within `session.fresh_age` who they are. A proof that is still to
+    /// come is none: by a clock that was set back, an old one would be.
     pub(crate) fn is_fresh(&self, session: &SessionData) -> bool {
-        self.clock.now().since(session.authenticated_at) <= self.config.session.fresh_age
+        let age = self.clock.now().since(session.authenticated_at);
+        session.is_proven_here() && (-CLOCK_TOLERANCE..=self.config.session.fresh_age).contains(&age)
     }
 
     /// For `Sentinel::abort`: whether `guard` must refuse the launch, because the fairing is missing or the routes do not

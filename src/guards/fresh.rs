@@ -76,8 +76,7 @@ impl<'r> FromRequest<'r> for Fresh {
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, FreshError> {
         let session = match required(lookup(request).await.map(Session::new)) {
-            Outcome::Success(session) if session.data().is_proven_here() => session,
-            Outcome::Success(_) => return stale(request),
+            Outcome::Success(session) => session,
             Outcome::Error((status, error)) => return Outcome::Error((status, FreshError::Session(error))),
             Outcome::Forward(status) => return Outcome::Forward(status),
         };
