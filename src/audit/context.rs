@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
+#[cfg(feature = "server")]
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::model::RequestId;
@@ -21,6 +22,7 @@ pub struct RequestContext {
     pub id: RequestId,
     /// The client's address, when it is known.
     pub address: Option<IpAddr>,
+    #[cfg(feature = "server")]
     refused: AtomicBool,
 }
 
@@ -28,7 +30,12 @@ impl RequestContext {
     /// Of a request.
     #[must_use]
     pub fn new(id: RequestId, address: Option<IpAddr>) -> Self {
-        Self { id, address, refused: AtomicBool::new(false) }
+        Self {
+            id,
+            address,
+            #[cfg(feature = "server")]
+            refused: AtomicBool::new(false),
+        }
     }
 
     /// Runs `work` within this request.
@@ -43,6 +50,7 @@ impl RequestContext {
     }
 
     /// Notes that the refusal of this request is recorded. Whether it was already: one request is refused once.
+    #[cfg(feature = "server")]
     pub(crate) fn note_refused(&self) -> bool {
         self.refused.swap(true, Ordering::Relaxed)
     }

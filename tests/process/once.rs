@@ -1,7 +1,8 @@
 //! What may be used once, used thirty-two times at the same moment at two processes that share a database: one wins.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use countersign::clock::{Clock as _, SystemClock};
 use scraper::{Html, Selector};
 use totp_rs::{Builder, Secret, Totp};
 
@@ -206,7 +207,7 @@ fn switch_on(service: &Address, jar: &Jar) -> (Totp, Vec<String>) {
 
 /// What the phone shows so many seconds from now.
 fn code(phone: &Totp, later: u64) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let now = u64::try_from(SystemClock.now().0).unwrap();
     phone.generate(now + later).to_string()
 }
 
