@@ -117,10 +117,10 @@ impl<'r> FromRequest<'r> for AnyRole {
             return Outcome::Error((Status::Unauthorized, ()));
         };
         let sign_in = request.rocket().state::<Auth>().unwrap().sign_in.as_ref().unwrap();
-        match sign_in.roles_of(session.user_id()).await.unwrap().is_empty() {
-            true => Outcome::Error((Status::Forbidden, ())),
-            false => Outcome::Success(Self),
+        if sign_in.roles_of(session.user_id()).await.unwrap().is_empty() {
+            return Outcome::Error((Status::Forbidden, ()));
         }
+        Outcome::Success(Self)
     }
 }
 
