@@ -28,9 +28,10 @@ describe("pages", { skip: leftOut, timeout: 1_800_000 }, () => {
     const browsers = new Map();
     for (const [name, who, how, kept = {}] of list) {
       // Who is half-way in, or was mailed a code, has cookies that nobody else has.
-      const key = who === "nobody" && typeof how !== "string" ? name : who;
-      if (!browsers.has(key)) browsers.set(key, await open(who, locale));
-      const { context, page, complaints } = browsers.get(key);
+      const alone = who === "nobody" && typeof how !== "string";
+      const known = alone ? undefined : browsers.get(who);
+      const { context, page, complaints } = known ?? await open(who, locale);
+      if (!alone) browsers.set(who, { context, page, complaints });
       complaints.length = 0;
       if (typeof how === "string") await page.goto(origin + how);
       else await how(page, origin, locale);
@@ -43,7 +44,7 @@ describe("pages", { skip: leftOut, timeout: 1_800_000 }, () => {
       }
       wrong.push(...await look(page, { name, locale }));
       found.push(...wrong.map((text) => `${name}: ${text}`));
-      if (key === name) await context.close();
+      if (alone) await context.close();
     }
     for (const { context } of browsers.values()) await context.close();
     return found;

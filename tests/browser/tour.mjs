@@ -176,8 +176,12 @@ export const stops = [
     await mend(page, "/reset-password", { password: "short" });
   }],
   ["on-the-way", "nobody", async (page, origin) => {
-    // Nothing comes back from there: the browser stays on the page.
-    await page.route("**/authorize?*", (route) => route.fulfill({ status: 204 }));
+    // The page goes on by itself; without that it is the same page, and stays.
+    await page.route("**/signin/acme", async (route) => {
+      const response = await route.fetch();
+      const body = (await response.text()).replace(/<meta http-equiv="refresh"[^>]*>/, "");
+      await route.fulfill({ response, body });
+    });
     await page.goto(`${origin}${auth}/signin`);
     await submit(page, "/signin/acme");
     await page.waitForURL(/signin\/acme$/);
