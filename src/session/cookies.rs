@@ -5,7 +5,7 @@
 //! names them). Lax, not Strict: a person who comes back from an identity provider or a mail must arrive signed in.
 
 use cookie::{Cookie, Expiration, SameSite};
-use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::cookie_header::CookieHeader;
 use crate::clock::Timestamp;
@@ -33,15 +33,6 @@ const MAILED_CODE_AGE: i64 = 600;
 #[must_use]
 pub fn encode_component(text: &str) -> String {
     utf8_percent_encode(text, ENCODE_URI_COMPONENT).to_string()
-}
-
-/// What may not stand in a cookie's value as it is (RFC 6265 section 4.1.1), and the percent sign.
-const NO_COOKIE_OCTET: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b',').add(b';').add(b'\\').add(b'%');
-
-/// A session's value as it is sent: tokens and sealed ids consist of what a cookie may hold, and what needs no decoding
-/// is read without a copy at every request.
-fn encode_session(value: &str) -> String {
-    utf8_percent_encode(value, NO_COOKIE_OCTET).to_string()
 }
 
 /// One `Set-Cookie` header, ready to be sent.
@@ -128,7 +119,7 @@ impl CookieRules {
     /// Sets the session cookie, in chunks when it is long, and deletes what the request had of it and is not replaced.
     #[must_use]
     pub fn session(&self, value: &str, expires_at: Timestamp, sent: &CookieHeader<'_>) -> Vec<SetCookie> {
-        let encoded = encode_session(value);
+        let encoded = encode_component(value);
         let pieces: Vec<(String, &str)> = if encoded.len() <= self.chunk {
             vec![(self.session.to_owned(), encoded.as_str())]
         } else {

@@ -68,14 +68,14 @@ struct Mailed {
 fn mailed(service: &Address, path: &str, seen: usize) -> Mailed {
     for _ in 0..600 {
         let page = service.get("/api/auth/outbox", "Accept: text/html\r\n");
-        let links = select(&page, "section a");
+        let links = select(&page, "article a");
         if let Some(link) = links.first().filter(|link| links.len() > seen && link.contains(path)) {
             let link = url::Url::parse(link).unwrap();
             let part = |name: &str| {
                 let found = link.query_pairs().find(|(key, _)| key == name);
                 found.map(|(_, value)| value.into_owned()).unwrap_or_default()
             };
-            let text = select(&page, "section pre").remove(0);
+            let text = select(&page, "article pre").remove(0);
             let digits = |line: &str| line.chars().filter(|c| *c != ' ').collect::<String>();
             let code = text.lines().map(|line| digits(line.trim()));
             let is_code = |line: &String| line.len() == 8 && line.bytes().all(|byte| byte.is_ascii_digit());
@@ -89,7 +89,7 @@ fn mailed(service: &Address, path: &str, seen: usize) -> Mailed {
 
 /// How many mails this process would have sent so far.
 fn mails(service: &Address) -> usize {
-    select(&service.get("/api/auth/outbox", "Accept: text/html\r\n"), "section a").len()
+    select(&service.get("/api/auth/outbox", "Accept: text/html\r\n"), "article a").len()
 }
 
 /// Whether somebody was signed in by this answer.
