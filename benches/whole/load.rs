@@ -5,10 +5,10 @@
 //! ratios, so that a machine with other work to do disturbs both sides alike.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 
 use crate::app::{Setup, enter};
-use crate::{fill, on_one_worker, postgres, say};
+use crate::{Owned, fill, on_one_worker, postgres, say};
 
 /// Sessions in the table of the cold measurement; as many of them as the cache of verified sessions could never hold
 /// within its bound are asked for in turn.
@@ -25,19 +25,12 @@ struct Options {
 
 /// A service that runs as long as this value lives.
 struct Service {
-    child: Child,
+    child: Owned,
     /// Kept open: the service may say more than the line that is read.
     _said: BufReader<ChildStdout>,
     name: String,
     url: String,
     cookie: String,
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
 }
 
 /// One line of the table.
@@ -78,7 +71,7 @@ pub(crate) fn report(arguments: &[&str]) {
         say(&format!("round {round} of {} is done", options.rounds));
     }
     for service in &services {
-        after.push((service.name.clone(), resident(service.child.id())));
+        after.push((service.name.clone(), resident(service.child.0.id())));
     }
     print(&lines, &options);
     say("\n| service | resident after the load |\n| --- | ---: |");
@@ -203,7 +196,13 @@ impl Service {
             }
             std::thread::sleep(std::time::Duration::from_millis(50));
         }
-        Self { child, _said: said, name: name.to_owned(), url, cookie: cookie.trim().to_owned() }
+        Self {
+            child: Owned(child),
+            _said: said,
+            name: name.to_owned(),
+            url,
+            cookie: cookie.trim().to_owned(),
+        }
     }
 }
 

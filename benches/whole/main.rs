@@ -48,6 +48,16 @@ fn main() {
     }
 }
 
+/// A process that ends with this value.
+pub(crate) struct Owned(pub(crate) std::process::Child);
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
 /// One line for whoever reads.
 pub(crate) fn say(line: &str) {
     println!("{line}");

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -11,24 +11,17 @@ use argon2::Argon2;
 
 use crate::app::SECRET;
 use crate::load::{median, resident};
-use crate::say;
+use crate::{Owned, say};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_countersign");
 const PASSWORD: &str = "correct horse battery";
 
 /// The service in a folder of its own.
 struct Running {
-    child: Child,
+    child: Owned,
     port: u16,
     /// From the start of the process to its first answer.
     serving_after: Duration,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
 }
 
 impl Running {
@@ -40,7 +33,7 @@ impl Running {
         command.envs([("ROCKET_PORT", port.to_string()), ("ROCKET_PROFILE", "release".to_owned())]);
         command.env("ROCKET_LOG_LEVEL", "off").stdout(Stdio::null()).stderr(Stdio::null());
         let begun = Instant::now();
-        let child = command.spawn().unwrap();
+        let child = Owned(command.spawn().unwrap());
         let mut running = Self { child, port, serving_after: Duration::ZERO };
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(begun.elapsed() < Duration::from_secs(20), "the service did not start");
@@ -109,7 +102,7 @@ pub(crate) fn startup() {
         let running = Running::start(folder.path());
         times.push(running.serving_after.as_secs_f64() * 1000.0);
         std::thread::sleep(Duration::from_millis(300));
-        memory.push(resident(running.child.id()));
+        memory.push(resident(running.child.0.id()));
     }
     let (least, most) = times.iter().fold((f64::MAX, 0_f64), |(a, b), time| (a.min(*time), b.max(*time)));
     let size = std::fs::metadata(PROGRAM).unwrap().len() as f64 / 1e6;

@@ -9,6 +9,7 @@
 //! overrides `AUTH_URL`, `AUTH_SECRET`, `NEXTAUTH_URL` and `NEXTAUTH_SECRET`, which override the defaults.
 
 mod errors;
+mod key_table;
 mod keys;
 mod load;
 mod mail;

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use webauthn_rs::prelude::PasskeyRegistration;
 
 use super::errors::SignInError;
-use super::factors::{CHALLENGE_AGE, FactorError};
+use super::factors::FactorError;
 use super::notices::Owner;
+use super::passkey_proof::CHALLENGE_AGE;
 use super::service::SignIn;
 use crate::audit::{AuditEvent, Entry};
 use crate::clock::Timestamp;

@@ -14,9 +14,8 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use webauthn_rs::prelude::DiscoverableAuthentication;
 
-use super::enter::{Entered, Entry};
+use super::enter::Entry;
 use super::errors::SignInError;
 use super::hooks::Event;
 use super::limits::{Counted, LimitHit};
@@ -24,7 +23,7 @@ use super::service::SignIn;
 use crate::audit::{self, AuditEvent};
 use crate::clock::{Clock, Timestamp};
 use crate::mail::LetterKind;
-use crate::model::{AuthMethod, Factors, PasskeyRecord, SecurityStamp, User, UserId};
+use crate::model::{AuthMethod, Factors, SecurityStamp, User, UserId};
 use crate::providers::passkeys::{PasskeyError, Passkeys};
 use crate::providers::totp::TotpKey;
 use crate::providers::{Identity, recovery};
@@ -35,8 +34,6 @@ use crate::store;
 
 /// How long a sign-in waits for its second proof, seconds.
 pub const PENDING_AGE: i64 = 600;
-/// How long a challenge for a passkey may take to be answered, seconds.
-pub const CHALLENGE_AGE: i64 = 300;
 
 /// What the second factors need besides the store.
 #[derive(Debug, Clone)]
@@ -68,8 +65,8 @@ pub enum FactorError {
 
 /// A sign-in that waits for its second proof.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Pending {
-    id: String,
+pub(super) struct Pending {
+    pub(super) id: String,
     user: UserId,
     method: AuthMethod,
     /// By which provider the first proof came; unknown to a process of an earlier version.
@@ -78,13 +75,6 @@ struct Pending {
     began: Timestamp,
     /// The person's stamp at the first proof. A pending sign-in without one is of an older version, and over.
     stamp: SecurityStamp,
-}
-
-/// A challenge that was given to a browser.
-#[derive(Serialize, Deserialize)]
-struct Challenge {
-    state: DiscoverableAuthentication,
-    began: Timestamp,
 }
 
 /// What a person shows as the second proof.
@@ -128,7 +118,7 @@ impl SecondFactors {
         self.passkeys.is_some()
     }
 
-    fn open_pending(&self, sealed: &str) -> Result<Pending, FactorError> {
+    pub(super) fn open_pending(&self, sealed: &str) -> Result<Pending, FactorError> {
         let pending: Pending = self.pending.open_json("", sealed).ok_or(FactorError::Expired)?;
         let age = self.clock.now().since(pending.began);
         // A clock that was set back must not lengthen a wait.
@@ -292,107 +282,6 @@ impl SignIn {
             self.store.reseal_totp(user, sealed, &totp.seal(user.as_str(), secret)?).await?;
         }
         Ok(())
-    }
-
-    /// Starts asking for a passkey: what the browser is given, and the sealed challenge. With a pending sign-in it is its
-    /// second proof, else a sign-in of its own.
-    ///
-    /// # Errors
-    /// [`FactorError`].
-    pub fn start_passkey(&self, pending: Option<&str>) -> Result<(serde_json::Value, String), FactorError> {
-        let factors = self.factors()?;
-        let context = match pending {
-            Some(sealed) => factors.open_pending(sealed)?.id,
-            None => String::new(),
-        };
-        let passkeys = factors.passkeys.as_ref().ok_or(FactorError::Wrong)?;
-        let (options, state) = passkeys.start_authentication()?;
-        let challenge = Challenge { state, began: factors.clock.now() };
-        Ok((options, factors.challenges.seal_json(&context, &challenge)?))
-    }
-
-    /// Signs in by a passkey alone.
-    ///
-    /// # Errors
-    /// [`FactorError`]; no session was begun then.
-    pub(crate) async fn by_passkey(
-        &self,
-        answer: &str,
-        challenge: &str,
-        entry: Entry<'_>,
-    ) -> Result<Entered, FactorError> {
-        let receipt = match self.limits.count_passkey(entry.client.address).await? {
-            Counted::Allowed(receipt) => receipt,
-            Counted::Refused(hit) => return Err(FactorError::Limited(hit)),
-        };
-        let user = match self.check_passkey(answer, challenge, "").await {
-            Ok(user) => user,
-            Err(FactorError::Wrong) => {
-                let address = entry.client.address;
-                let method = AuthMethod::Passkey;
-                self.tell(&Event::SignInFailed {
-                    email: None,
-                    code: "Passkey",
-                    address,
-                    method,
-                    federated: None,
-                })
-                .await;
-                return Err(FactorError::Wrong);
-            }
-            Err(error) => {
-                self.limits.take_back(receipt).await;
-                return Err(error);
-            }
-        };
-        self.limits.take_back(receipt).await;
-        Ok(self
-            .enter(
-                &Identity {
-                    user,
-                    method: AuthMethod::Passkey,
-                    provider: "passkey".to_owned(),
-                    profile: None,
-                },
-                entry,
-            )
-            .await?)
-    }
-
-    /// The owner of the passkey that answered a challenge of ours, which is spent by it.
-    async fn check_passkey(&self, answer: &str, sealed: &str, context: &str) -> Result<User, FactorError> {
-        let factors = self.factors()?;
-        let passkeys = factors.passkeys.as_ref().ok_or(FactorError::Wrong)?;
-        let challenge: Challenge = factors.challenges.open_json(context, sealed).ok_or(FactorError::Wrong)?;
-        let now = factors.clock.now();
-        if !(0..CHALLENGE_AGE).contains(&now.since(challenge.began)) {
-            return Err(FactorError::Wrong);
-        }
-        let (id, answer) = Passkeys::identify(answer)?;
-        let (record, user) = self.store.find_passkey(&id).await?.ok_or(FactorError::Wrong)?;
-        let verified = passkeys.verify(&answer, challenge.state, &record)?;
-        let spent = TokenHash::of(&format!("passkey challenge\n{sealed}"));
-        let fresh = self.store.spend(&spent, challenge.began.plus(CHALLENGE_AGE)).await?;
-        if !fresh || user.disabled_at.is_some() {
-            return Err(FactorError::Wrong);
-        }
-        if verified.suspicious {
-            tracing::warn!(user = %user.id, passkey = %record.id.to_hex(), "a passkey's counter went back");
-        }
-        self.note_use(&record, verified.credential.as_deref(), now).await?;
-        Ok(user)
-    }
-
-    async fn note_use(
-        &self,
-        record: &PasskeyRecord,
-        changed: Option<&str>,
-        now: Timestamp,
-    ) -> Result<(), FactorError> {
-        let credential = changed.unwrap_or(&record.credential);
-        // A passkey that was removed meanwhile opens nothing any more.
-        let noted = self.store.use_passkey(&record.id, credential, now).await?;
-        if noted { Ok(()) } else { Err(FactorError::Wrong) }
     }
 
     pub(super) fn factors(&self) -> Result<&SecondFactors, FactorError> {
