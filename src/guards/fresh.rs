@@ -14,9 +14,9 @@ use crate::session::SessionError;
 /// Somebody is signed in, and signed in within `session.fresh_age` (15 minutes by default): for what must not be done by
 /// whoever finds an unlocked screen or a stolen cookie.
 ///
-/// Somebody who signed in longer ago, or whose token another program issued, is asked for a proof: the fairing's own catcher sends browsers to a page that takes
-/// a password or a link and brings them back where they were, and gives everybody else 403 with the code
-/// `reauthentication_required`. Nobody signed in forwards with 401, as [`Session`] does.
+/// Somebody who signed in longer ago, or whose token another program issued, is asked for a proof: the fairing's own
+/// catcher sends browsers to a page that takes a password or a link and brings them back where they were, and gives
+/// everybody else 403 with the code `reauthentication_required`. Nobody signed in forwards with 401, as [`Session`] does.
 ///
 /// ```
 /// use countersign::{CsrfForm, Fresh};
