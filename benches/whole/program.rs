@@ -29,8 +29,12 @@ impl Running {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = Command::new(PROGRAM);
         command.arg("serve").current_dir(folder).env_clear();
-        command.envs([("ROCKET_AUTH", format!("{{secret=\"{SECRET}\",url=\"http://localhost:{port}\"}}"))]);
-        command.envs([("ROCKET_PORT", port.to_string()), ("ROCKET_PROFILE", "release".to_owned())]);
+        command.env("COUNTERSIGN_SECRET", SECRET).env("COUNTERSIGN_URL", format!("http://localhost:{port}"));
+        // Attempts under way count until they were right; eight browsers are one account at one address here.
+        for limit in ["PER_ACCOUNT", "PER_ACCOUNT_EVERYWHERE", "PER_ADDRESS"] {
+            command.env(format!("COUNTERSIGN_LIMITS__{limit}"), "1000000");
+        }
+        command.env("ROCKET_PORT", port.to_string()).env("ROCKET_PROFILE", "release");
         command.env("ROCKET_LOG_LEVEL", "off").stdout(Stdio::null()).stderr(Stdio::null());
         let begun = Instant::now();
         let child = Owned(command.spawn().unwrap());
