@@ -6,6 +6,15 @@ use crate::model::{Subject, UserId};
 use crate::store;
 
 impl Sessions {
+    /// Takes what has just been ended in the store into this process's list. The act is done and stays done: where the store
+    /// cannot be read at this moment the list learns of it a second later, or goes stale, and the act is no failure for that.
+    pub(crate) async fn learn_of_ended(&self, user: &UserId) {
+        self.forget_user(user);
+        if let Err(error) = self.refresh_revocations().await {
+            tracing::warn!(%error, "revocations could not be read at once");
+        }
+    }
+
     /// Until when a session that ends now must be remembered as revoked.
     #[must_use]
     pub fn revocation_end(&self) -> Timestamp {

@@ -19,11 +19,8 @@ impl Sessions {
         let stored = self.store()?;
         let now = self.clock.now();
         let linked = stored.store.take_over(user, seen, name, account, now, self.last_moment(now)).await?;
-        // It is done; that this process learns of it a second later is no failure.
-        if linked == Linked::Linked
-            && let Err(error) = self.refresh_revocations().await
-        {
-            tracing::warn!(%error, "revocations could not be read at once");
+        if linked == Linked::Linked {
+            self.learn_of_ended(user).await;
         }
         Ok(linked)
     }

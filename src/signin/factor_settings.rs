@@ -104,7 +104,7 @@ impl SignIn {
         if !enabled {
             return Err(FactorError::Expired);
         }
-        self.factors_changed(session, "totp_on", LetterKind::TotpOn, &owner).await?;
+        self.factors_changed(session, "totp_on", LetterKind::TotpOn, &owner).await;
         Ok(codes)
     }
 
@@ -115,7 +115,7 @@ impl SignIn {
     pub async fn disable_totp(&self, session: &SessionData, language: &str) -> Result<(), FactorError> {
         let owner = self.owner(session, language).await?;
         if self.store.remove_totp(&session.user_id, self.ends(session)).await? {
-            self.factors_changed(session, "totp_off", LetterKind::TotpOff, &owner).await?;
+            self.factors_changed(session, "totp_off", LetterKind::TotpOff, &owner).await;
         }
         Ok(())
     }
@@ -188,7 +188,7 @@ impl SignIn {
         if added == PasskeyAdded::Refused {
             return Err(FactorError::Wrong);
         }
-        self.factors_changed(session, "passkey_added", LetterKind::PasskeyAdded, &owner).await?;
+        self.factors_changed(session, "passkey_added", LetterKind::PasskeyAdded, &owner).await;
         Ok(codes)
     }
 
@@ -205,7 +205,7 @@ impl SignIn {
         let owner = self.owner(session, language).await?;
         let removed = self.store.remove_passkey(&session.user_id, id, self.ends(session)).await?;
         if removed {
-            self.factors_changed(session, "passkey_removed", LetterKind::PasskeyRemoved, &owner).await?;
+            self.factors_changed(session, "passkey_removed", LetterKind::PasskeyRemoved, &owner).await;
         }
         Ok(removed)
     }
@@ -229,18 +229,17 @@ impl SignIn {
         Ends { keep: Some(&session.id), until: self.sessions.revoke_until() }
     }
 
-    /// Other sessions ended: this process knows it at once.
+    /// It is done, and other sessions ended. Nothing that comes now may fail: the answer can hold codes that are shown once.
     async fn factors_changed(
         &self,
         session: &SessionData,
         change: &'static str,
         notice: LetterKind,
         owner: &Owner<'_>,
-    ) -> Result<(), FactorError> {
+    ) {
         self.record(session, change).await;
         self.notify_owner(notice, owner);
-        self.sessions.forget_user(&session.user_id);
-        Ok(self.sessions.refresh_revocations().await?)
+        self.sessions.learn_of_ended(&session.user_id).await;
     }
 }
 

@@ -150,8 +150,7 @@ impl SignIn {
         if changed {
             self.audit.record(entry_of(admin, id, act)).await;
         }
-        self.sessions.forget_user(id);
-        self.sessions.refresh_revocations().await?;
+        self.sessions.learn_of_ended(id).await;
         Ok(())
     }
 }

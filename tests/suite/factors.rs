@@ -9,22 +9,22 @@ use totp_rs::{Builder, Secret, Totp};
 use crate::app::{App, START, STRATEGIES};
 use crate::browser::{Answer, Browser, PASSWORD, Steps as _};
 
-const ORIGIN: &str = "http://localhost:8000";
+pub(crate) const ORIGIN: &str = "http://localhost:8000";
 
-fn field(page: &str, name: &str) -> String {
+pub(crate) fn field(page: &str, name: &str) -> String {
     let document = Html::parse_document(page);
     let selector = Selector::parse(&format!("input[name={name}]")).unwrap();
     let found = document.select(&selector).next().unwrap_or_else(|| panic!("no field {name}: {page}"));
     found.attr("value").unwrap_or_default().to_owned()
 }
 
-fn texts(page: &str, selector: &str) -> Vec<String> {
+pub(crate) fn texts(page: &str, selector: &str) -> Vec<String> {
     let document = Html::parse_document(page);
     let selector = Selector::parse(selector).unwrap();
     document.select(&selector).map(|found| found.text().collect()).collect()
 }
 
-fn app_of(base32: &str) -> Totp {
+pub(crate) fn app_of(base32: &str) -> Totp {
     let secret = Secret::try_from_base32(base32).unwrap();
     Builder::new().with_secret(secret).with_account_name("test").build().unwrap()
 }

@@ -45,6 +45,7 @@ mod roles;
 mod rotation;
 mod route_audit;
 mod sessions;
+mod shown_once;
 mod sign_up;
 mod verified;
 

@@ -7,6 +7,7 @@ use scraper::{Html, Selector};
 
 use crate::app::{App, START, STRATEGIES, Setup};
 use crate::browser::{Answer, Browser, Steps as _};
+use crate::faults::Fault;
 
 struct Editor;
 
@@ -140,6 +141,34 @@ async fn administrators_see_and_change_everybody_else() {
         }
         assert!(ada.visit("/api/auth/admin/log?before=1").await.body.contains("Nothing was recorded"));
     }
+}
+
+/// Whichever call of the store fails, an act that is done is reported as done, and one that is not as unknown.
+#[rocket::async_test]
+async fn what_an_administrator_did_is_reported_as_done() {
+    let app = setup("database").start().await;
+    let mut ada = app.browser().enter("ada@example.com").await;
+    grant(&app, "ada@example.com", "admin").await;
+    let mut after_the_act = Vec::new();
+    for healthy in 0.. {
+        let email = format!("bob{healthy}@example.com");
+        app.browser().enter(&email).await;
+        let bob = id_of(&app, &email).await;
+        // One token for all: asking for it would use up the fault.
+        let token = ada.csrf().await;
+        app.store.plan(Fault::Once, healthy);
+        let fields = [("csrfToken", token.as_str()), ("act", "disable")];
+        let answer = ada.form(&format!("/api/auth/admin/users/{bob}"), &fields).await;
+        let met = app.store.recover();
+        let disabled = app.user(&email).await.unwrap().disabled_at.is_some();
+        assert_eq!(answer.status, if disabled { 303 } else { 503 }, "{met:?}: {disabled}: {}", answer.body);
+        match met.first() {
+            None => break,
+            Some(call) if disabled => after_the_act.push(*call),
+            Some(_) => {}
+        }
+    }
+    assert!(after_the_act.contains(&"revocations_after"), "{after_the_act:?}");
 }
 
 #[rocket::async_test]
