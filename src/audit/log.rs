@@ -11,10 +11,8 @@ use crate::config::AuditLogConfig;
 use crate::metrics;
 use crate::model::{AuditEntry, AuditRecord, UserId};
 use crate::secret::TokenHash;
-use crate::store::{self, Store};
+use crate::store::{self, Store, in_batches};
 
-/// Records deleted by one statement, so that nobody waits long for the one writer.
-const PRUNE_BATCH: u32 = 500;
 /// Records appended by one act.
 const APPEND_BATCH: usize = 100;
 
@@ -83,10 +81,7 @@ impl AuditLog {
     /// [`store::Error`]; what was deleted stays deleted.
     pub async fn prune(&self) -> Result<(), store::Error> {
         let before = self.clock.now().plus(-self.keep);
-        while self.store.prune_audit(before, PRUNE_BATCH).await? == u64::from(PRUNE_BATCH) {
-            tokio::task::yield_now().await;
-        }
-        Ok(())
+        in_batches(|limit| self.store.prune_audit(before, limit)).await
     }
 
     fn with_refusals<T>(&self, work: impl FnOnce(&mut Flood, Timestamp) -> T) -> T {

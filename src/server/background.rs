@@ -14,7 +14,7 @@ use crate::mail::Office;
 use crate::metrics;
 use crate::session::{REFRESH_EVERY, RevocationList, Sessions};
 use crate::signin::{Limits, Resealing};
-use crate::store::{self, Store};
+use crate::store::{self, Store, in_batches};
 
 /// How often expired rows are looked for.
 const CLEAN_EVERY: Duration = Duration::from_mins(1);
@@ -22,8 +22,6 @@ const CLEAN_EVERY: Duration = Duration::from_mins(1);
 const WRITE_EVERY: Duration = Duration::from_secs(1);
 /// When they are looked for first: a process that is restarted again and again cleans up, too.
 const CLEAN_FIRST: Duration = Duration::from_secs(5);
-/// Rows deleted by one statement, so that nobody waits long for the one writer.
-const CLEAN_BATCH: u32 = 500;
 /// How long to wait before listening again, at first and at most.
 const LISTEN_AGAIN: Duration = Duration::from_millis(50);
 const LISTEN_AGAIN_AT_MOST: Duration = Duration::from_secs(1);
@@ -224,23 +222,10 @@ async fn clean_up(store: Arc<dyn Store>, revocations: Arc<RevocationList>, clock
 /// # Errors
 /// [`store::Error`]; what was deleted stays deleted.
 pub async fn clean_once(store: &dyn Store, before: Timestamp) -> Result<(), store::Error> {
-    while store.delete_expired_sessions(before, CLEAN_BATCH).await? == u64::from(CLEAN_BATCH) {
-        tokio::task::yield_now().await;
-    }
-    while store.delete_expired_revocations(before, CLEAN_BATCH).await? == u64::from(CLEAN_BATCH) {
-        tokio::task::yield_now().await;
-    }
-    while store.delete_ended_attempts(before, CLEAN_BATCH).await? == u64::from(CLEAN_BATCH) {
-        tokio::task::yield_now().await;
-    }
-    while store.delete_expired_access_tokens(before, CLEAN_BATCH).await? == u64::from(CLEAN_BATCH) {
-        tokio::task::yield_now().await;
-    }
-    while store.delete_spent(before, CLEAN_BATCH).await? == u64::from(CLEAN_BATCH) {
-        tokio::task::yield_now().await;
-    }
-    while store.delete_expired_verifications(before, CLEAN_BATCH).await? == u64::from(CLEAN_BATCH) {
-        tokio::task::yield_now().await;
-    }
-    Ok(())
+    in_batches(|limit| store.delete_expired_sessions(before, limit)).await?;
+    in_batches(|limit| store.delete_expired_revocations(before, limit)).await?;
+    in_batches(|limit| store.delete_ended_attempts(before, limit)).await?;
+    in_batches(|limit| store.delete_expired_access_tokens(before, limit)).await?;
+    in_batches(|limit| store.delete_spent(before, limit)).await?;
+    in_batches(|limit| store.delete_expired_verifications(before, limit)).await
 }

@@ -20,6 +20,6 @@ pub trait AccessTokens: Send + Sync {
     async fn use_access_token(&self, id: &TokenHash, now: Timestamp) -> Result<(), Error>;
     /// Deletes a token of this user. `false` when it is not theirs or is gone.
     async fn delete_access_token(&self, user: &UserId, id: &TokenHash) -> Result<bool, Error>;
-    /// Deletes up to `limit` tokens that expired before `before`. How many were deleted.
+    /// Deletes up to `limit` tokens that expired before `before`, oldest first. How many were deleted.
     async fn delete_expired_access_tokens(&self, before: Timestamp, limit: u32) -> Result<u64, Error>;
 }

@@ -30,6 +30,6 @@ pub trait Attempts: Send + Sync {
     async fn return_attempt(&self, key: &TokenHash) -> Result<(), Error>;
     /// Forgets the count under `key`.
     async fn forget_attempts(&self, key: &TokenHash) -> Result<(), Error>;
-    /// Deletes up to `limit` counters whose window ended before `before`. How many were deleted.
+    /// Deletes up to `limit` counters whose window ended before `before`, oldest first. How many were deleted.
     async fn delete_ended_attempts(&self, before: Timestamp, limit: u32) -> Result<u64, Error>;
 }

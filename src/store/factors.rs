@@ -77,6 +77,6 @@ pub trait FactorStore: Send + Sync {
     async fn remove_factors(&self, user: &UserId, ends: Ends<'_>) -> Result<(), Error>;
     /// Uses something up that is good for one use: of all calls with one key exactly one answers `true`, until it expires.
     async fn spend(&self, key: &TokenHash, expires_at: Timestamp) -> Result<bool, Error>;
-    /// Deletes up to `limit` notes of what was used and expired before `before`. How many were deleted.
+    /// Deletes up to `limit` notes of what was used and expired before `before`, oldest first. How many were deleted.
     async fn delete_spent(&self, before: Timestamp, limit: u32) -> Result<u64, Error>;
 }

@@ -19,6 +19,7 @@ mod access_tokens;
 mod accounts;
 mod attempts;
 mod audit;
+mod batches;
 mod errors;
 mod factors;
 mod file;
@@ -41,6 +42,7 @@ pub use access_tokens::AccessTokens;
 pub use accounts::{Accounts, Linked, SealedTokens, Unlinked};
 pub use attempts::{AttemptCount, Attempts};
 pub use audit::{Audit, AuditEnds, AuditFilter};
+pub(crate) use batches::in_batches;
 pub use factors::{Ends, FactorStore, PasskeyAdded};
 pub use moving::{MoveError, Moved, Progress, move_to_postgres};
 pub use postgres::PostgresStore;
@@ -97,7 +99,8 @@ pub trait Store:
     async fn prepare_all(&self) -> Result<(), Error> {
         Ok(())
     }
-    /// The statements behind the administrator's pages, by what they list: how a test knows that an index serves each.
+    /// The statements behind the administrator's pages and the clean-up, by what they list or delete: how a test knows that
+    /// an index serves each.
     #[doc(hidden)]
     fn statements_of_lists(&self) -> Vec<(&'static str, &'static str)> {
         Vec::new()

@@ -29,6 +29,6 @@ pub trait Revocations: Send + Sync {
         let _ = heard;
         std::future::pending().await
     }
-    /// Deletes up to `limit` revocations that expired before `before`. How many were deleted.
+    /// Deletes up to `limit` revocations that expired before `before`, oldest first. How many were deleted.
     async fn delete_expired_revocations(&self, before: Timestamp, limit: u32) -> Result<u64, Error>;
 }

@@ -72,6 +72,6 @@ pub trait Sessions: Send + Sync {
         keep: Option<&TokenHash>,
         revoke_until: Timestamp,
     ) -> Result<Vec<TokenHash>, Error>;
-    /// Deletes up to `limit` rows that expired before `before`. How many were deleted.
+    /// Deletes up to `limit` rows that expired before `before`, oldest first. How many were deleted.
     async fn delete_expired_sessions(&self, before: Timestamp, limit: u32) -> Result<u64, Error>;
 }

@@ -123,6 +123,6 @@ pub trait Verifications: Send + Sync {
         now: Timestamp,
         revoke_until: Timestamp,
     ) -> Result<EmailChange, Error>;
-    /// Deletes up to `limit` secrets that expired before `before`. How many were deleted.
+    /// Deletes up to `limit` secrets that expired before `before`, oldest first. How many were deleted.
     async fn delete_expired_verifications(&self, before: Timestamp, limit: u32) -> Result<u64, Error>;
 }

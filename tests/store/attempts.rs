@@ -4,10 +4,17 @@ use std::sync::Arc;
 
 use countersign::clock::Timestamp;
 use countersign::secret::TokenHash;
+use countersign::store::Database;
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 
 use crate::{Fresh, NOW, on_both};
 
-on_both!(each_attempt_is_told_its_own_number, a_window_ends_and_starts_anew, attempts_can_be_taken_back);
+on_both!(
+    each_attempt_is_told_its_own_number,
+    a_window_ends_and_starts_anew,
+    attempts_can_be_taken_back,
+    the_oldest_go_first,
+);
 
 async fn count(fresh: &Fresh, key: &TokenHash, now: Timestamp) -> (i64, i64) {
     let count = fresh.store.count_attempt(key, now, 100).await.unwrap();
@@ -57,4 +64,36 @@ async fn attempts_can_be_taken_back(fresh: &Fresh) {
     count(fresh, &key, NOW).await;
     assert_eq!(fresh.store.delete_ended_attempts(NOW.plus(100), 10).await.unwrap(), 0);
     assert_eq!(fresh.store.delete_ended_attempts(NOW.plus(101), 10).await.unwrap(), 1);
+}
+
+async fn the_oldest_go_first(fresh: &Fresh) {
+    let keys = ["c", "a", "b"].map(TokenHash::of);
+    for (key, later) in keys.iter().zip([2, 0, 1]) {
+        count(fresh, key, NOW.plus(later)).await;
+    }
+    let after = NOW.plus(1000);
+    assert_eq!(fresh.store.delete_ended_attempts(after, 2).await.unwrap(), 2);
+    // What is gone is counted from one; what is left goes on.
+    assert_eq!(count(fresh, &keys[0], NOW.plus(2)).await.0, 2, "the youngest is left");
+    assert_eq!(count(fresh, &keys[1], NOW).await.0, 1);
+    assert_eq!(count(fresh, &keys[2], NOW).await.0, 1);
+    assert_eq!(fresh.store.delete_ended_attempts(after, 10).await.unwrap(), 3);
+}
+
+/// A sign-in that is just counting goes first: the clean-up waits for nobody, and takes no count away that begins anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_counter_that_is_held_is_passed_over() {
+    let Some(fresh) = crate::fresh("postgres").await else { return };
+    let Database::Postgres(url) = &fresh.options.database else { panic!() };
+    let held = TokenHash::of("held");
+    count(&fresh, &held, NOW).await;
+    count(&fresh, &TokenHash::of("other"), NOW).await;
+    let mut other = url.parse::<sqlx::postgres::PgConnectOptions>().unwrap().connect().await.unwrap();
+    other.execute("BEGIN; UPDATE attempts SET count = 1, window_ends = window_ends + 100000 WHERE key = sha256('held')").await.unwrap();
+    let after = NOW.plus(1000);
+    assert_eq!(fresh.store.delete_ended_attempts(after, 10).await.unwrap(), 1, "without waiting");
+    other.execute("COMMIT").await.unwrap();
+    assert_eq!(fresh.store.delete_ended_attempts(after, 10).await.unwrap(), 0);
+    assert_eq!(count(&fresh, &held, after).await.0, 2, "its window goes on");
+    other.close().await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! Whether an index serves what an administrator's pages list, among many rows.
+//! Whether an index serves what an administrator's pages list and what is cleaned up, among many rows.
 
 use countersign::store::Database;
 use sqlx::{Executor as _, Row as _};
@@ -35,6 +35,10 @@ fn asked(list: &str) -> Vec<Vec<Value>> {
         "user" | "sessions" | "roles" | "codes" | "recovery codes" | "passkeys" => {
             vec![vec![Text("id10000")]]
         }
+        // All of them are due, and none.
+        expired if expired.starts_with("expired ") => {
+            [NOW.0 + 1, NOW.0 - 1].map(|before| vec![Number(before), Number(500)]).to_vec()
+        }
         other => panic!("{other} is not asked for"),
     }
 }
@@ -60,12 +64,26 @@ fn fill(numbers: &str, hash: &str) -> Vec<String> {
             "audit_records (sequence, at, event, outcome, details, hash)",
             &format!("i, {now}, 'sign_in.succeeded', 'success', '{{}}', {hash}"),
         ),
+        each("attempts (key, count, window_ends)", &format!("{hash}, 1, {now}")),
+        each("spent (key, expires_at)", &format!("{hash}, {now}")),
+        each(
+            "revocations (kind, subject, sequence, not_after, expires_at)",
+            &format!("'session', {hash}, i, {now}, {now}"),
+        ),
+        each(
+            "access_tokens (id, user_id, name, scopes, created_at, expires_at)",
+            &format!("{hash}, 'id' || i, 'token', 'read', {now}, {now}"),
+        ),
+        each(
+            "verifications (id, purpose, email, attempts, created_at, expires_at)",
+            &format!("{hash}, 'sign_in', 'user' || i || '@example.com', 0, {now}, {now}"),
+        ),
     ]
 }
 
 async fn an_index_serves_every_list(fresh: &Fresh) {
     let lists = fresh.store.statements_of_lists();
-    assert_eq!(lists.len(), 8);
+    assert_eq!(lists.len(), 14);
     for (list, plan) in plans(fresh, &lists).await {
         for wrong in ["SCAN", "Seq Scan"] {
             assert!(!plan.contains(wrong), "{list} is read whole:\n{plan}");

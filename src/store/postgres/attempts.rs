@@ -2,7 +2,7 @@
 
 use rocket::async_trait;
 
-use super::PostgresStore;
+use super::{PostgresStore, expired};
 use crate::clock::Timestamp;
 use crate::secret::TokenHash;
 use crate::store::{AttemptCount, Attempts, Error, sql};
@@ -40,6 +40,6 @@ impl Attempts for PostgresStore {
     }
 
     async fn delete_ended_attempts(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
-        self.delete_batch(sql::attempts::DELETE_ENDED_ATTEMPTS, before, limit).await
+        self.delete_batch(expired::ATTEMPTS, before, limit).await
     }
 }

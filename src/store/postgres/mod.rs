@@ -12,6 +12,7 @@ mod access_tokens;
 mod accounts;
 mod attempts;
 mod audit;
+mod expired;
 mod factors;
 mod listener;
 mod revocations;
@@ -151,7 +152,8 @@ impl Store for PostgresStore {
 
     async fn prepare_all(&self) -> Result<(), Error> {
         use sqlx::{Executor as _, SqlSafeStr as _};
-        for statement in sql::all().chain([
+        let expired = expired::ALL.map(|(_, statement)| statement);
+        for statement in sql::all().chain(expired).chain([
             sql::roles::SEARCH_USERS_BY_BYTES,
             sessions::INSERT_SESSION,
             revocations::NEXT_SEQUENCE,
@@ -164,7 +166,11 @@ impl Store for PostgresStore {
     }
 
     fn statements_of_lists(&self) -> Vec<(&'static str, &'static str)> {
-        sql::LISTS.into_iter().chain([("people", sql::roles::SEARCH_USERS_BY_BYTES)]).collect()
+        sql::LISTS
+            .into_iter()
+            .chain([("people", sql::roles::SEARCH_USERS_BY_BYTES)])
+            .chain(expired::ALL)
+            .collect()
     }
 
     async fn close(&self) {

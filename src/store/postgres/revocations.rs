@@ -4,7 +4,7 @@ use rocket::async_trait;
 use sqlx::{Postgres, Transaction};
 use tokio::sync::Notify;
 
-use super::{PostgresStore, listener};
+use super::{PostgresStore, expired, listener};
 use crate::clock::Timestamp;
 use crate::model::{Revocation, Subject, UserId};
 use crate::secret::TokenHash;
@@ -50,7 +50,7 @@ impl Revocations for PostgresStore {
     }
 
     async fn delete_expired_revocations(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
-        self.delete_batch(sql::revocations::DELETE_EXPIRED_REVOCATIONS, before, limit).await
+        self.delete_batch(expired::REVOCATIONS, before, limit).await
     }
 }
 

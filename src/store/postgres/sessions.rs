@@ -2,8 +2,8 @@
 
 use rocket::async_trait;
 
-use super::PostgresStore;
 use super::revocations::{end_all, revoke};
+use super::{PostgresStore, expired};
 use crate::clock::Timestamp;
 use crate::model::{SecurityStamp, SessionRecord, Subject, User, UserId};
 use crate::secret::TokenHash;
@@ -116,6 +116,6 @@ impl Sessions for PostgresStore {
     }
 
     async fn delete_expired_sessions(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
-        self.delete_batch(sql::sessions::DELETE_EXPIRED_SESSIONS, before, limit).await
+        self.delete_batch(expired::SESSIONS, before, limit).await
     }
 }

@@ -3,10 +3,10 @@
 use rocket::async_trait;
 use sqlx::{Postgres, Transaction};
 
-use super::PostgresStore;
 use super::revocations::{close_all, end_all};
 use crate::clock::Timestamp;
 use crate::model::{Email, NewUser, Purpose, User, UserId, Verification};
+use super::{PostgresStore, expired};
 use crate::secret::TokenHash;
 use crate::store::rows::{CodeAttemptRow, TakenRow, UserRow, VerificationRow, all};
 use crate::store::{CodeAttempt, EmailChange, Error, Redeemed, Redemption, Verifications, sql};
@@ -187,7 +187,7 @@ impl Verifications for PostgresStore {
     }
 
     async fn delete_expired_verifications(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
-        self.delete_batch(sql::verifications::DELETE_EXPIRED_VERIFICATIONS, before, limit).await
+        self.delete_batch(expired::VERIFICATIONS, before, limit).await
     }
 }
 

@@ -18,8 +18,6 @@ pub(in crate::store) const DELETE_ACCESS_TOKEN: &str =
     "DELETE FROM access_tokens WHERE id = $1 AND user_id = $2";
 /// Whoever had them is somebody else than the owner.
 pub(in crate::store) const DELETE_ACCESS_TOKENS_OF: &str = "DELETE FROM access_tokens WHERE user_id = $1";
-pub(in crate::store) const DELETE_EXPIRED_ACCESS_TOKENS: &str =
-    "DELETE FROM access_tokens WHERE id IN (SELECT id FROM access_tokens WHERE expires_at < $1 LIMIT $2)";
 
 /// Every statement of this file.
 pub(super) const ALL: &[&str] = &[
@@ -29,5 +27,4 @@ pub(super) const ALL: &[&str] = &[
     USE_ACCESS_TOKEN,
     DELETE_ACCESS_TOKEN,
     DELETE_ACCESS_TOKENS_OF,
-    DELETE_EXPIRED_ACCESS_TOKENS,
 ];

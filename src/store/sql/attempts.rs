@@ -11,9 +11,6 @@ pub(in crate::store) const RETURN_LAST_ATTEMPT: &str = "DELETE FROM attempts WHE
 pub(in crate::store) const RETURN_ATTEMPT: &str =
     "UPDATE attempts SET count = count - 1 WHERE key = $1 AND count > 0";
 pub(in crate::store) const FORGET_ATTEMPTS: &str = "DELETE FROM attempts WHERE key = $1";
-pub(in crate::store) const DELETE_ENDED_ATTEMPTS: &str =
-    "DELETE FROM attempts WHERE key IN (SELECT key FROM attempts WHERE window_ends < $1 LIMIT $2)";
 
 /// Every statement of this file.
-pub(super) const ALL: &[&str] =
-    &[COUNT_ATTEMPT, RETURN_LAST_ATTEMPT, RETURN_ATTEMPT, FORGET_ATTEMPTS, DELETE_ENDED_ATTEMPTS];
+pub(super) const ALL: &[&str] = &[COUNT_ATTEMPT, RETURN_LAST_ATTEMPT, RETURN_ATTEMPT, FORGET_ATTEMPTS];

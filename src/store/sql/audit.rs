@@ -14,11 +14,12 @@ pub(in crate::store) const ENDS: &str = "SELECT anchor.sequence, anchor.hash, he
 /// Takes the anchor, and with it the right to prune, until the act ends.
 pub(in crate::store) const TAKE_ANCHOR: &str =
     "UPDATE audit_chain SET sequence = sequence WHERE mark = 'anchor' RETURNING sequence";
-/// The last record before the first that must stay.
-pub(in crate::store) const LAST_OLD: &str = "SELECT COALESCE((SELECT MIN(sequence) - 1 FROM audit_records WHERE at >= $1), \
-     (SELECT sequence FROM audit_chain WHERE mark = 'head'))";
+/// The last record before the first that must stay, as far as a batch from `$1` to `$2` reaches. The plus keeps the index on
+/// time out of it: that one would be read from the batch's time to the present, for every batch.
+pub(in crate::store) const LAST_OLD: &str = "SELECT COALESCE((SELECT MIN(sequence) - 1 FROM audit_records \
+     WHERE sequence > $1 AND sequence <= $2 AND +at >= $3), (SELECT sequence FROM audit_chain WHERE mark = 'head'))";
 pub(in crate::store) const RECORD_HASH: &str = "SELECT hash FROM audit_records WHERE sequence = $1";
-pub(in crate::store) const PRUNE: &str = "DELETE FROM audit_records WHERE sequence <= $1";
+pub(in crate::store) const PRUNE: &str = "DELETE FROM audit_records WHERE sequence > $1 AND sequence <= $2";
 pub(in crate::store) const MOVE_ANCHOR: &str =
     "UPDATE audit_chain SET sequence = $1, hash = $2 WHERE mark = 'anchor'";
 

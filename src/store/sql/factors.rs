@@ -37,8 +37,6 @@ pub(in crate::store) const REMOVE_PASSKEY: &str = "DELETE FROM passkeys WHERE id
 pub(in crate::store) const REMOVE_PASSKEYS: &str = "DELETE FROM passkeys WHERE user_id = $1";
 pub(in crate::store) const SPEND: &str =
     "INSERT INTO spent (key, expires_at) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING";
-pub(in crate::store) const DELETE_SPENT: &str =
-    "DELETE FROM spent WHERE key IN (SELECT key FROM spent WHERE expires_at < $1 LIMIT $2)";
 
 /// Every statement of this file.
 pub(super) const ALL: &[&str] = &[
@@ -60,5 +58,4 @@ pub(super) const ALL: &[&str] = &[
     REMOVE_PASSKEY,
     REMOVE_PASSKEYS,
     SPEND,
-    DELETE_SPENT,
 ];

@@ -2,8 +2,6 @@
 
 pub(in crate::store) const REVOCATIONS_AFTER: &str = "SELECT sequence, kind, subject, not_after, expires_at FROM revocations \
      WHERE sequence > $1 ORDER BY sequence LIMIT $2";
-pub(in crate::store) const DELETE_EXPIRED_REVOCATIONS: &str = "DELETE FROM revocations WHERE sequence IN \
-     (SELECT sequence FROM revocations WHERE expires_at < $1 LIMIT $2)";
 
 /// Every statement of this file.
-pub(super) const ALL: &[&str] = &[REVOCATIONS_AFTER, DELETE_EXPIRED_REVOCATIONS];
+pub(super) const ALL: &[&str] = &[REVOCATIONS_AFTER];

@@ -18,16 +18,7 @@ pub(in crate::store) const DELETE_SESSION: &str = "DELETE FROM sessions WHERE id
 pub(in crate::store) const DELETE_OWN_SESSION: &str = "DELETE FROM sessions WHERE id = $1 AND user_id = $2";
 pub(in crate::store) const DELETE_OTHER_SESSIONS: &str =
     "DELETE FROM sessions WHERE user_id = $1 AND id <> $2 RETURNING id";
-pub(in crate::store) const DELETE_EXPIRED_SESSIONS: &str =
-    "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT $2)";
 
 /// Every statement of this file.
-pub(super) const ALL: &[&str] = &[
-    FIND_SESSION,
-    RENEW_SESSION,
-    LIST_SESSIONS,
-    DELETE_SESSION,
-    DELETE_OWN_SESSION,
-    DELETE_OTHER_SESSIONS,
-    DELETE_EXPIRED_SESSIONS,
-];
+pub(super) const ALL: &[&str] =
+    &[FIND_SESSION, RENEW_SESSION, LIST_SESSIONS, DELETE_SESSION, DELETE_OWN_SESSION, DELETE_OTHER_SESSIONS];

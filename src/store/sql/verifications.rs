@@ -27,8 +27,6 @@ pub(in crate::store) const FORGET_SIGN_INS: &str =
 /// Also those that were asked for before the user was made.
 pub(in crate::store) const FORGET_SIGN_INS_OF: &str = "DELETE FROM verifications WHERE purpose = 'sign_in' \
      AND email = (SELECT email FROM users WHERE id = $1)";
-pub(in crate::store) const DELETE_EXPIRED_VERIFICATIONS: &str = "DELETE FROM verifications WHERE id IN \
-     (SELECT id FROM verifications WHERE expires_at < $1 LIMIT $2)";
 /// Whoever set the password had not proven the address: it goes, with the first proof.
 pub(in crate::store) const PROVE_EMAIL_AFRESH: &str = "UPDATE users SET email_verified_at = $2, password_hash = NULL \
      WHERE id = $1 AND email_verified_at IS NULL";
@@ -51,7 +49,6 @@ pub(super) const ALL: &[&str] = &[
     FORGET_OPENERS_OF,
     FORGET_SIGN_INS,
     FORGET_SIGN_INS_OF,
-    DELETE_EXPIRED_VERIFICATIONS,
     PROVE_EMAIL_AFRESH,
     CONFIRM_EMAIL,
     RESET_PASSWORD,

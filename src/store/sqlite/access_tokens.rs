@@ -2,7 +2,7 @@
 
 use rocket::async_trait;
 
-use super::SqliteStore;
+use super::{SqliteStore, expired};
 use crate::clock::Timestamp;
 use crate::model::{AccessTokenRecord, User, UserId};
 use crate::secret::TokenHash;
@@ -51,6 +51,6 @@ impl AccessTokens for SqliteStore {
     }
 
     async fn delete_expired_access_tokens(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
-        self.delete_batch(sql::access_tokens::DELETE_EXPIRED_ACCESS_TOKENS, before, limit).await
+        self.delete_batch(expired::ACCESS_TOKENS, before, limit).await
     }
 }

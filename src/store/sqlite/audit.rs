@@ -59,16 +59,18 @@ impl Audit for SqliteStore {
             let anchor: Option<i64> =
                 sqlx::query_scalar(sql::audit::TAKE_ANCHOR).fetch_optional(&mut *act).await?;
             let anchor = anchor.ok_or_else(|| missing_mark("anchor"))?;
-            let last_old: Option<i64> =
-                sqlx::query_scalar(sql::audit::LAST_OLD).bind(before.0).fetch_one(&mut *act).await?;
-            let last = last_old.unwrap_or_default().min(anchor.saturating_add(i64::from(limit)));
+            let batch_ends = anchor.saturating_add(i64::from(limit));
+            let last_old =
+                sqlx::query_scalar(sql::audit::LAST_OLD).bind(anchor).bind(batch_ends).bind(before.0);
+            let last_old: Option<i64> = last_old.fetch_one(&mut *act).await?;
+            let last = last_old.unwrap_or_default().min(batch_ends);
             if last <= anchor {
                 return Ok(0);
             }
             let hash: Option<Vec<u8>> =
                 sqlx::query_scalar(sql::audit::RECORD_HASH).bind(last).fetch_optional(&mut *act).await?;
             let mark: ChainMark = pruned_record(last, hash.as_deref())?;
-            let deleted = sqlx::query(sql::audit::PRUNE).bind(last).execute(&mut *act).await?;
+            let deleted = sqlx::query(sql::audit::PRUNE).bind(anchor).bind(last).execute(&mut *act).await?;
             let moved = sqlx::query(sql::audit::MOVE_ANCHOR).bind(mark.sequence);
             moved.bind(mark.hash.as_bytes().as_slice()).execute(&mut *act).await?;
             act.commit().await?;

@@ -3,9 +3,9 @@
 use rocket::async_trait;
 use sqlx::{Sqlite, Transaction};
 
-use super::SqliteStore;
 use super::accounts::hold;
 use super::revocations::close_all;
+use super::{SqliteStore, expired};
 use crate::clock::Timestamp;
 use crate::model::{Factors, PasskeyRecord, TotpRecord, User, UserId};
 use crate::secret::TokenHash;
@@ -179,7 +179,7 @@ impl FactorStore for SqliteStore {
     }
 
     async fn delete_spent(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
-        self.delete_batch(sql::factors::DELETE_SPENT, before, limit).await
+        self.delete_batch(expired::SPENT, before, limit).await
     }
 }
 

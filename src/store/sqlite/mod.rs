@@ -17,6 +17,7 @@ mod access_tokens;
 mod accounts;
 mod attempts;
 mod audit;
+mod expired;
 mod factors;
 mod revocations;
 mod roles;
@@ -171,7 +172,8 @@ impl Store for SqliteStore {
 
     async fn prepare_all(&self) -> Result<(), Error> {
         use sqlx::{Executor as _, SqlSafeStr as _};
-        for statement in sql::all().chain([
+        let expired = expired::ALL.map(|(_, statement)| statement);
+        for statement in sql::all().chain(expired).chain([
             sql::roles::SEARCH_USERS,
             sessions::INSERT_SESSION,
             revocations::NEXT_SEQUENCE,
@@ -183,7 +185,7 @@ impl Store for SqliteStore {
     }
 
     fn statements_of_lists(&self) -> Vec<(&'static str, &'static str)> {
-        sql::LISTS.into_iter().chain([("people", sql::roles::SEARCH_USERS)]).collect()
+        sql::LISTS.into_iter().chain([("people", sql::roles::SEARCH_USERS)]).chain(expired::ALL).collect()
     }
 
     async fn close(&self) {

@@ -3,7 +3,7 @@
 use rocket::async_trait;
 use sqlx::{Sqlite, Transaction};
 
-use super::SqliteStore;
+use super::{SqliteStore, expired};
 use crate::clock::Timestamp;
 use crate::model::{Revocation, Subject, UserId};
 use crate::secret::TokenHash;
@@ -41,7 +41,7 @@ impl Revocations for SqliteStore {
     }
 
     async fn delete_expired_revocations(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
-        self.delete_batch(sql::revocations::DELETE_EXPIRED_REVOCATIONS, before, limit).await
+        self.delete_batch(expired::REVOCATIONS, before, limit).await
     }
 }
 

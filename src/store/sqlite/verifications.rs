@@ -3,10 +3,10 @@
 use rocket::async_trait;
 use sqlx::{Sqlite, Transaction};
 
-use super::SqliteStore;
 use super::revocations::{close_all, end_all};
 use crate::clock::Timestamp;
 use crate::model::{Email, NewUser, Purpose, User, UserId, Verification};
+use super::{SqliteStore, expired};
 use crate::secret::TokenHash;
 use crate::store::rows::{CodeAttemptRow, TakenRow, UserRow, VerificationRow, all};
 use crate::store::{CodeAttempt, EmailChange, Error, Redeemed, Redemption, Verifications, sql};
@@ -185,7 +185,7 @@ impl Verifications for SqliteStore {
     }
 
     async fn delete_expired_verifications(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
-        self.delete_batch(sql::verifications::DELETE_EXPIRED_VERIFICATIONS, before, limit).await
+        self.delete_batch(expired::VERIFICATIONS, before, limit).await
     }
 }
 
