@@ -158,7 +158,9 @@ impl Accounts for SqliteStore {
             .bind(lease.as_bytes().as_slice())
             .bind(now.0)
             .bind(until.0);
-        self.bounded(async { Ok(query.fetch_optional(&self.writer).await?) }).await
+        // Read to its end: only then it is known to be committed.
+        let leased = self.bounded(async { Ok(query.fetch_all(&self.writer).await?) }).await?;
+        Ok(leased.into_iter().next())
     }
 
     async fn renew_tokens(&self, account: &str, lease: &TokenHash, sealed: &str) -> Result<bool, Error> {

@@ -1,12 +1,14 @@
 //! Mailed secrets, in SQLite.
 
+use std::time::Instant;
+
 use rocket::async_trait;
 use sqlx::{Sqlite, Transaction};
 
 use super::revocations::{close_all, end_all};
+use super::{SqliteStore, expired};
 use crate::clock::Timestamp;
 use crate::model::{Email, NewUser, Purpose, User, UserId, Verification};
-use super::{SqliteStore, expired};
 use crate::secret::TokenHash;
 use crate::store::rows::{CodeAttemptRow, TakenRow, UserRow, VerificationRow, all};
 use crate::store::{CodeAttempt, EmailChange, Error, Redeemed, Redemption, Verifications, sql};
@@ -59,29 +61,35 @@ impl Verifications for SqliteStore {
             .bind(browser.as_bytes().as_slice())
             .bind(purpose.as_str())
             .bind(now.0);
-        self.bounded(async {
-            query.fetch_optional(&self.writer).await?.map(CodeAttempt::try_from).transpose()
-        })
-        .await
+        // Read to its end: only then it is known to be committed.
+        let counted = self.bounded(async { Ok(query.fetch_all(&self.writer).await?) }).await?;
+        counted.into_iter().next().map(CodeAttempt::try_from).transpose()
     }
 
     async fn redeem_sign_in(&self, redemption: &Redemption<'_>) -> Result<Redeemed, Error> {
-        self.bounded(async {
+        let began = Instant::now();
+        let redeemed = self.bounded(async {
             let mut act = self.begin().await?;
             let Some((email, owner)) = take(&mut act, redemption.id, Purpose::SignIn, redemption.now).await?
             else {
-                return Ok(Redeemed::Unknown);
+                return Ok(None);
             };
             let redeemed = arrive(&mut act, &email, owner.as_ref(), redemption).await?;
             act.commit().await?;
-            // Whoever is in needs no other link; outside the act, so that two at once cannot wait for each other.
-            let others = sqlx::query(sql::verifications::FORGET_SIGN_INS).bind(email.as_str());
-            if let Err(error) = others.execute(&self.writer).await {
-                tracing::warn!(error = %Error::from(error), "sign-in links that are not needed any more remain");
-            }
-            Ok(redeemed)
-        })
-        .await
+            Ok(Some((redeemed, email)))
+        });
+        let Some((redeemed, email)) = redeemed.await? else {
+            return Ok(Redeemed::Unknown);
+        };
+        // Whoever is in needs no other link; outside the act, so that two at once cannot wait for each other. The act is done:
+        // that this takes too long must not make it unknown.
+        let others = sqlx::query(sql::verifications::FORGET_SIGN_INS).bind(email.as_str());
+        let left = self.timeout.saturating_sub(began.elapsed());
+        let gone = tokio::time::timeout(left, others.execute(&self.writer)).await;
+        if let Err(error) = gone.map_err(|_| sqlx::Error::PoolTimedOut).flatten() {
+            tracing::warn!(error = %Error::from(error), "sign-in links that are not needed any more remain");
+        }
+        Ok(redeemed)
     }
 
     async fn redeem_verify_email(
