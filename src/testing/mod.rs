@@ -99,6 +99,8 @@
 //! | --- | --- |
 //! | start an application, sign in as anyone, move the clock, restart it | [`TestApp`] |
 //! | give roles, make access tokens | [`TestApp::grant_role`], [`TestApp::access_token`] |
+//! | disable or delete somebody, end their sessions | [`TestApp::disable`], [`TestApp::delete_user`], [`TestApp::end_sessions`] |
+//! | see what is kept: users, roles, sessions, factors, links, the audit log | [`TestApp::users`], [`TestApp::roles`], [`TestApp::sessions`], [`TestApp::factors`], [`TestApp::linked_accounts`], [`TestApp::audit_records`] |
 //! | read what was mailed, with its link and code | [`TestApp::mails`] |
 //! | sign in through another site, which may do everything wrong | [`OpenIdProvider`], [`Browser::sign_in_with`] |
 //! | sign in by passkey | [`SoftPasskey`], [`Browser::sign_in_by_passkey`] |
@@ -120,6 +122,7 @@ mod app;
 mod browser;
 mod folder;
 mod guard_check;
+mod kept;
 mod key;
 mod passkey;
 mod people;

@@ -52,6 +52,71 @@ impl TestApp {
         taken.unwrap_or_else(|error| panic!("{error}"));
     }
 
+    /// Disables the user of an address, as an administrator does: their sessions have ended when this returns, and there is no
+    /// way in until they are [enabled](TestApp::enable).
+    ///
+    /// ```
+    /// # use countersign::Countersign;
+    /// # use countersign::testing::TestApp;
+    /// # rocket::async_test(async {
+    /// # let app = TestApp::start(rocket::build().attach(Countersign::fairing())).await;
+    /// let mut ada = app.sign_in("ada@example.com").await;
+    /// app.disable("ada@example.com").await;
+    /// assert_eq!(ada.get("/api/auth/account").await.status, 401);
+    /// # });
+    /// ```
+    ///
+    /// # Panics
+    /// When nobody has the address, and when the store does not answer.
+    pub async fn disable(&self, email: &str) {
+        let (sessions, user) = (&auth(self.client()).sessions, self.existing(email).await);
+        let disabled = self.store().disable_user(&user.id, self.now(), sessions.revoke_until()).await;
+        disabled.unwrap_or_else(|error| panic!("{error}"));
+        self.follow(&user).await;
+    }
+
+    /// Lets the user of an address sign in again. Their sessions of before stay ended.
+    ///
+    /// # Panics
+    /// When nobody has the address, and when the store does not answer.
+    pub async fn enable(&self, email: &str) {
+        let user = self.existing(email).await;
+        self.store().enable_user(&user.id).await.unwrap_or_else(|error| panic!("{error}"));
+        self.follow(&user).await;
+    }
+
+    /// Ends every session of the user of an address.
+    ///
+    /// # Panics
+    /// When nobody has the address, and when the store does not answer.
+    pub async fn end_sessions(&self, email: &str) {
+        let (sessions, user) = (&auth(self.client()).sessions, self.existing(email).await);
+        sessions.end_others(&user.id, None).await.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Deletes the user of an address and everything that is kept about them.
+    ///
+    /// # Panics
+    /// When nobody has the address, and when the store does not answer.
+    pub async fn delete_user(&self, email: &str) {
+        let (sessions, user) = (&auth(self.client()).sessions, self.existing(email).await);
+        let deleted = self.store().delete_user(&user.id, self.now(), sessions.revoke_until()).await;
+        deleted.unwrap_or_else(|error| panic!("{error}"));
+        self.follow(&user).await;
+    }
+
+    /// What was done to a user past the application counts in it at once, as it does wherever an administrator acts.
+    async fn follow(&self, user: &User) {
+        let sessions = &auth(self.client()).sessions;
+        sessions.forget_user(&user.id);
+        sessions.refresh_revocations().await.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// The user of an address, who must exist.
+    pub(super) async fn existing(&self, email: &str) -> User {
+        self.user(email).await.unwrap_or_else(|| panic!("nobody has the address {email}"))
+    }
+
     /// A personal access token with these scopes, of the user of an address, made now if there is none. It lasts for a day.
     ///
     /// ```
