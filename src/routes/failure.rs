@@ -188,6 +188,7 @@ impl From<FactorError> for Failure {
         match error {
             FactorError::Expired => Self::new(Status::Unauthorized, "sign_in_expired", "SignInExpired"),
             FactorError::Wrong => Self::new(Status::Unauthorized, "second_factor_wrong", "SecondFactor"),
+            FactorError::Unconfirmed => Self::new(Status::Forbidden, "email_unconfirmed", "AccessDenied"),
             FactorError::Limited(hit) => limited(hit.retry_after),
             FactorError::Other(error) => error.into(),
         }

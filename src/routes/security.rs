@@ -8,6 +8,7 @@ use super::answer::Answer;
 use super::factor::give_challenge;
 use super::failure::Failure;
 use super::form::{CheckedForm, FormError};
+use super::medium::prefers_html;
 use super::page::page as render;
 use super::session::Sender;
 use crate::guards::{Auth, Fresh, Outbox, Session, helper_cookie};
@@ -28,7 +29,7 @@ pub(super) async fn page(
     const NOTICES: [&str; 3] = ["totp_off", "passkey_added", "passkey_removed"];
     let notice = NOTICES.iter().find(|known| Some(**known) == notice);
     let notice = notice.map(|known| pages.locales().text(context.lang(), &format!("notice_{known}")));
-    show(sender.0, auth, pages, fresh.session(), &context, json!({ "notice": notice, "error": null })).await
+    show(sender.0, auth, pages, fresh.session(), &context, (Status::Ok, json!({ "notice": notice }))).await
 }
 
 /// A secret as a picture and as text; the first code that the app shows for it switches it on.
@@ -62,7 +63,7 @@ pub(super) async fn enable_totp(
         Err(FactorError::Wrong | FactorError::Expired) => {
             totp_setup(sender.0, auth, pages, fresh.session(), &context, Some(form.text("secret"))).await
         }
-        Err(error) => Failure::from(error).answer(sender.0).await,
+        Err(error) => refuse(sender.0, auth, pages, fresh.session(), &context, error).await,
     }
 }
 
@@ -99,7 +100,7 @@ pub(super) async fn renew_codes(
     };
     match sign_in.renew_recovery_codes(fresh.session().data(), context.lang()).await {
         Ok(codes) => show_codes(pages, &context, &codes),
-        Err(error) => Failure::from(error).answer(sender.0).await,
+        Err(error) => refuse(sender.0, auth, pages, fresh.session(), &context, error).await,
     }
 }
 
@@ -134,18 +135,18 @@ pub(super) async fn add_passkey(
     };
     let challenge = helper_cookie(sender.0, auth.cookies.challenge_name()).unwrap_or_default();
     let (answer, name) = (form.text("credential"), form.text("name"));
-    let session = fresh.session().data();
-    match sign_in.add_passkey(session, answer, &challenge, name, context.lang()).await {
+    let session = fresh.session();
+    match sign_in.add_passkey(session.data(), answer, &challenge, name, context.lang()).await {
         Ok(codes) => {
             Outbox::of(sender.0).put(auth.cookies.delete_pending());
             if codes.is_empty() { done(auth, "passkey_added") } else { show_codes(pages, &context, &codes) }
         }
         Err(FactorError::Wrong | FactorError::Expired) => {
             let error = pages.locales().text(context.lang(), "error_passkey_refused");
-            let own = json!({ "notice": null, "error": error });
-            show(sender.0, auth, pages, fresh.session(), &context, own).await
+            let own = (Status::BadRequest, json!({ "error": error }));
+            show(sender.0, auth, pages, session, &context, own).await
         }
-        Err(error) => Failure::from(error).answer(sender.0).await,
+        Err(error) => refuse(sender.0, auth, pages, session, &context, error).await,
     }
 }
 
@@ -200,10 +201,10 @@ async fn totp_setup(
     let Some(sign_in) = &auth.sign_in else {
         return Failure::internal().answer(request).await;
     };
-    let setup = match sign_in.start_totp(session.data(), refused) {
+    let setup = match sign_in.start_totp(session.data(), refused).await {
         Ok(setup) => setup,
         Err(FactorError::Wrong) => return Failure::not_found().answer(request).await,
-        Err(error) => return Failure::from(error).answer(request).await,
+        Err(error) => return refuse(request, auth, pages, session, context, error).await,
     };
     let mistake =
         |key: &str| json!({ "field": "code", "message": pages.locales().text(context.lang(), key) });
@@ -220,13 +221,31 @@ async fn totp_setup(
     render(pages, status, "totp", context, own)
 }
 
+/// A person whose account may be given no factor yet is shown what to do about it.
+async fn refuse(
+    request: &Request<'_>,
+    auth: &Auth,
+    pages: &Pages,
+    session: &Session,
+    context: &PageContext,
+    error: FactorError,
+) -> Answer {
+    let is_unconfirmed = matches!(error, FactorError::Unconfirmed);
+    let failure = Failure::from(error);
+    if is_unconfirmed && prefers_html(request) {
+        return show(request, auth, pages, session, context, (failure.status, json!({}))).await;
+    }
+    failure.answer(request).await
+}
+
+/// The page, with a status and with what a form on it came to: `notice` or `error`.
 async fn show(
     request: &Request<'_>,
     auth: &Auth,
     pages: &Pages,
     session: &Session,
     context: &PageContext,
-    mut own: Value,
+    (status, came_to): (Status, Value),
 ) -> Answer {
     let Some(sign_in) = &auth.sign_in else {
         return Failure::internal().answer(request).await;
@@ -235,16 +254,23 @@ async fn show(
         Ok(found) => found,
         Err(error) => return Failure::from(error).answer(request).await,
     };
-    let offered = sign_in.second_factors();
-    let status = if own.get("error").is_some_and(Value::is_string) { Status::BadRequest } else { Status::Ok };
-    if let Some(own) = own.as_object_mut() {
-        own.insert("path".to_owned(), auth.config.url.base("account/security").into());
-        own.insert("offers_totp".to_owned(), offered.is_some_and(SecondFactors::offers_totp).into());
-        own.insert("offers_passkeys".to_owned(), offered.is_some_and(SecondFactors::offers_passkeys).into());
-        own.insert("totp_since".to_owned(), json!(found.totp.map(|totp| totp.created_at.to_rfc3339())));
-        own.insert("recovery_codes".to_owned(), found.recovery_codes.into());
-        own.insert("passkeys".to_owned(), found.passkeys.iter().map(shown).collect());
-    }
+    let must_confirm = match sign_in.must_confirm_address(session.data()).await {
+        Ok(must_confirm) => must_confirm,
+        Err(error) => return Failure::from(error).answer(request).await,
+    };
+    let offered = sign_in.second_factors().filter(|_| !must_confirm);
+    let own = json!({
+        "notice": came_to.get("notice"),
+        "error": came_to.get("error"),
+        "path": auth.config.url.base("account/security"),
+        "must_confirm": must_confirm,
+        "email": session.email(),
+        "offers_totp": offered.is_some_and(SecondFactors::offers_totp),
+        "offers_passkeys": offered.is_some_and(SecondFactors::offers_passkeys),
+        "totp_since": found.totp.map(|totp| totp.created_at.to_rfc3339()),
+        "recovery_codes": found.recovery_codes,
+        "passkeys": found.passkeys.iter().map(shown).collect::<Vec<_>>(),
+    });
     render(pages, status, "security", context, own)
 }
 

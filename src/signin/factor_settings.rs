@@ -2,11 +2,12 @@
 //!
 //! Every change ends all other sessions in the same act: no cookie from before a factor was on opens anything afterwards,
 //! and somebody who got in without being noticed is out when a factor changes. Who may change them is the routes' to ask:
-//! they demand a recent authentication.
+//! they demand a recent authentication. Whose account may be given one is asked here, by [`Confirmed`].
 
 use serde::{Deserialize, Serialize};
 use webauthn_rs::prelude::PasskeyRegistration;
 
+use super::confirmed::Confirmed;
 use super::errors::SignInError;
 use super::factors::FactorError;
 use super::notices::Owner;
@@ -15,7 +16,7 @@ use super::service::SignIn;
 use crate::audit::{AuditEvent, Entry};
 use crate::clock::Timestamp;
 use crate::mail::LetterKind;
-use crate::model::{DisplayName, Factors, PasskeyRecord, TotpRecord, User};
+use crate::model::{DisplayName, Factors, PasskeyRecord, TotpRecord};
 use crate::providers::recovery;
 use crate::providers::totp::TotpKey;
 use crate::secret::TokenHash;
@@ -59,19 +60,23 @@ impl SignIn {
     ///
     /// # Errors
     /// [`FactorError`].
-    pub fn start_totp(&self, session: &SessionData, sealed: Option<&str>) -> Result<TotpSetup, FactorError> {
+    pub async fn start_totp(
+        &self,
+        session: &SessionData,
+        sealed: Option<&str>,
+    ) -> Result<TotpSetup, FactorError> {
         let factors = self.factors()?;
         if !factors.offers_totp() {
             return Err(FactorError::Wrong);
         }
+        let owner = self.confirmed(session).await?;
         let internal = |error: &dyn std::fmt::Display| SignInError::Internal(error.to_string());
         let shown = sealed.and_then(|sealed| factors.totp.open(session.user_id.as_str(), sealed));
         let key = match shown.and_then(|secret| TotpKey::from_bytes(&secret)) {
             Some(key) => key,
             None => TotpKey::generate().map_err(|error| internal(&error))?,
         };
-        let account = session.email.as_deref().unwrap_or_default();
-        let url = key.url(&self.site_name, account).map_err(|error| internal(&error))?;
+        let url = key.url(&self.site_name, owner.user().email.as_str()).map_err(|error| internal(&error))?;
         let sealed = factors.totp.seal(session.user_id.as_str(), key.expose())?;
         Ok(TotpSetup { sealed, base32: key.to_base32(), qr: TotpKey::qr(&url), url })
     }
@@ -91,12 +96,12 @@ impl SignIn {
         if !factors.offers_totp() {
             return Err(FactorError::Wrong);
         }
+        let owner = self.confirmed(session).await?;
         let secret = factors.totp.open(session.user_id.as_str(), sealed).ok_or(FactorError::Expired)?;
         let key = TotpKey::from_bytes(&secret).ok_or(FactorError::Expired)?;
         let now = factors.clock.now();
         let last_step = key.step_of(code.trim(), now).ok_or(FactorError::Wrong)?;
-        let owner = self.owner(session, language).await?;
-        let (codes, hashes) = self.fresh_codes(session).await?;
+        let (codes, hashes) = self.fresh_codes(&owner).await?;
         // The page may be older than the newest secret: what is kept is sealed by that one.
         let secret = factors.totp.seal(session.user_id.as_str(), &secret)?;
         let totp = TotpRecord { secret, last_step, created_at: now };
@@ -104,6 +109,7 @@ impl SignIn {
         if !enabled {
             return Err(FactorError::Expired);
         }
+        let owner = Owner::of(owner.user(), language);
         self.factors_changed(session, "totp_on", LetterKind::TotpOn, &owner).await;
         Ok(codes)
     }
@@ -129,11 +135,11 @@ impl SignIn {
         session: &SessionData,
         language: &str,
     ) -> Result<Vec<String>, FactorError> {
-        let owner = self.owner(session, language).await?;
-        let (codes, hashes) = make_codes(session)?;
+        let owner = self.confirmed(session).await?;
+        let (codes, hashes) = make_codes(&owner)?;
         self.store.replace_recovery_codes(&session.user_id, &hashes).await?;
         self.record(session, "recovery_codes_renewed").await;
-        self.notify_owner(LetterKind::RecoveryCodesRenewed, &owner);
+        self.notify_owner(LetterKind::RecoveryCodesRenewed, &Owner::of(owner.user(), language));
         Ok(codes)
     }
 
@@ -147,9 +153,9 @@ impl SignIn {
     ) -> Result<(serde_json::Value, String), FactorError> {
         let factors = self.factors()?;
         let passkeys = factors.passkeys.as_ref().ok_or(FactorError::Wrong)?;
-        let user = self.user_of(session).await?;
-        let existing = self.store.find_factors(&user.id).await?.passkeys;
-        let (options, state) = passkeys.start_registration(&user, &existing)?;
+        let owner = self.confirmed(session).await?;
+        let existing = self.store.find_factors(&session.user_id).await?.passkeys;
+        let (options, state) = passkeys.start_registration(owner.user(), &existing)?;
         let registration = Registration { state, began: factors.clock.now() };
         Ok((options, factors.challenges.seal_json(&context(session), &registration)?))
     }
@@ -168,6 +174,7 @@ impl SignIn {
     ) -> Result<Vec<String>, FactorError> {
         let factors = self.factors()?;
         let passkeys = factors.passkeys.as_ref().ok_or(FactorError::Wrong)?;
+        let owner = self.confirmed(session).await?;
         let registration: Registration =
             factors.challenges.open_json(&context(session), challenge).ok_or(FactorError::Expired)?;
         let now = factors.clock.now();
@@ -179,8 +186,7 @@ impl SignIn {
         if !self.store.spend(&spent, registration.began.plus(CHALLENGE_AGE)).await? {
             return Err(FactorError::Expired);
         }
-        let owner = self.owner(session, language).await?;
-        let (codes, hashes) = self.fresh_codes(session).await?;
+        let (codes, hashes) = self.fresh_codes(&owner).await?;
         let name = DisplayName::parse(name).map_or_else(|_| String::new(), |name| name.as_str().to_owned());
         let user_id = session.user_id.clone();
         let passkey = PasskeyRecord { id, user_id, name, credential, created_at: now, last_used_at: None };
@@ -188,6 +194,7 @@ impl SignIn {
         if added == PasskeyAdded::Refused {
             return Err(FactorError::Wrong);
         }
+        let owner = Owner::of(owner.user(), language);
         self.factors_changed(session, "passkey_added", LetterKind::PasskeyAdded, &owner).await;
         Ok(codes)
     }
@@ -215,14 +222,10 @@ impl SignIn {
         self.audit.record(entry.detail("change", change)).await;
     }
 
-    async fn user_of(&self, session: &SessionData) -> Result<User, FactorError> {
-        self.store.find_user(&session.user_id).await?.ok_or(FactorError::Expired)
-    }
-
     /// New recovery codes, unless the person has some already.
-    async fn fresh_codes(&self, session: &SessionData) -> Result<(Vec<String>, Vec<TokenHash>), FactorError> {
-        let has_some = self.store.find_factors(&session.user_id).await?.recovery_codes > 0;
-        if has_some { Ok((Vec::new(), Vec::new())) } else { make_codes(session) }
+    async fn fresh_codes(&self, owner: &Confirmed) -> Result<(Vec<String>, Vec<TokenHash>), FactorError> {
+        let has_some = self.store.find_factors(&owner.user().id).await?.recovery_codes > 0;
+        if has_some { Ok((Vec::new(), Vec::new())) } else { make_codes(owner) }
     }
 
     fn ends<'a>(&self, session: &'a SessionData) -> Ends<'a> {
@@ -247,8 +250,8 @@ fn context(session: &SessionData) -> String {
     format!("add {}", session.user_id)
 }
 
-fn make_codes(session: &SessionData) -> Result<(Vec<String>, Vec<TokenHash>), FactorError> {
+fn make_codes(owner: &Confirmed) -> Result<(Vec<String>, Vec<TokenHash>), FactorError> {
     let codes = recovery::generate().map_err(|error| SignInError::Internal(error.to_string()))?;
-    let hashes = codes.iter().filter_map(|code| recovery::hash(&session.user_id, code)).collect();
+    let hashes = codes.iter().filter_map(|code| recovery::hash(&owner.user().id, code)).collect();
     Ok((codes, hashes))
 }

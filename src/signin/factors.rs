@@ -55,6 +55,9 @@ pub enum FactorError {
     /// The proof proves nothing.
     #[error("the code or passkey is wrong")]
     Wrong,
+    /// The address of the account was never confirmed, so it can be given no factor.
+    #[error("the address is not confirmed")]
+    Unconfirmed,
     /// Too many guesses.
     #[error("too many attempts; try again in {} seconds", .0.retry_after)]
     Limited(LimitHit),

@@ -8,6 +8,7 @@ mod access_tokens;
 mod account;
 mod address;
 mod caught;
+mod confirmed;
 mod email_link;
 mod enter;
 mod errors;

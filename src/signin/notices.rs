@@ -5,7 +5,7 @@
 
 use super::service::SignIn;
 use crate::mail::{Letter, LetterKind};
-use crate::model::Email;
+use crate::model::{Email, User};
 use crate::session::SessionData;
 use crate::store;
 
@@ -15,6 +15,13 @@ pub(super) struct Owner<'a> {
     /// Nobody when no mail is sent here, or the account is gone.
     email: Option<Email>,
     language: &'a str,
+}
+
+impl<'a> Owner<'a> {
+    /// The owner of this user's account.
+    pub(super) fn of(user: &User, language: &'a str) -> Self {
+        Self { email: Some(user.email.clone()), language }
+    }
 }
 
 impl SignIn {
@@ -32,7 +39,7 @@ impl SignIn {
         }
         // The address as it is now, and not what a token says it was.
         let user = self.store.find_user(&session.user_id).await?;
-        Ok(Owner { email: user.map(|user| user.email), language })
+        Ok(user.map_or(Owner { email: None, language }, |user| Owner::of(&user, language)))
     }
 
     /// Tells the owner of an account.

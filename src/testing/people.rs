@@ -6,8 +6,11 @@ use super::passkey::SoftPasskey;
 use super::visitors;
 use crate::clock::Timestamp;
 use crate::guards::Auth;
-use crate::model::{AuthMethod, DisplayName, Email, NewUser, Permission, User, UserId};
+use crate::model::{
+    AuthMethod, DisplayName, Email, NewUser, Permission, Purpose, User, UserId, Verification,
+};
 use crate::providers::Identity;
+use crate::secret::PlainToken;
 use crate::session::CookieHeader;
 use crate::signin::{self, Entered, Entry};
 use crate::store::{Created, Store};
@@ -30,6 +33,33 @@ impl TestApp {
         let name =
             name.map(|name| DisplayName::parse(name).unwrap_or_else(|error| panic!("{name:?}: {error}")));
         ensure(&**self.store(), parse(email), name, self.now()).await
+    }
+
+    /// Confirms the address of its user, made now if there is none, as a link by mail does: a second factor can be added to
+    /// the account from then on.
+    ///
+    /// # Panics
+    /// When the text is no address, and when the store does not answer.
+    pub async fn confirm_email(&self, email: &str) {
+        let user = self.add_user(email, None).await;
+        if user.email_verified_at.is_some() {
+            return;
+        }
+        let (now, purpose) = (self.now(), Purpose::VerifyEmail);
+        let token = PlainToken::generate().unwrap_or_else(|error| panic!("{error}"));
+        let link = Verification {
+            id: Verification::id_of(purpose, &user.email, &token),
+            purpose,
+            email: user.email,
+            user_id: Some(user.id.clone()),
+            code: None,
+            created_at: now,
+            expires_at: now.plus(1),
+        };
+        let added = self.store().add_verification(&link).await;
+        added.unwrap_or_else(|error| panic!("{error}"));
+        let confirmed = self.store().redeem_verify_email(&link.id, &user.id, now).await;
+        assert!(confirmed.unwrap_or_else(|error| panic!("{error}")), "{email} cannot be confirmed");
     }
 
     /// Gives a role to the user of an address, made now if there is none. It counts from the next request on.
@@ -157,11 +187,12 @@ impl TestApp {
 
     /// Signs in as anyone, who gets an account if they have none: a browser with a session, begun as after every other
     /// way of signing in (the host's hooks are asked), without a password and without its hash; of somebody who has a second
-    /// factor, as by passkey.
+    /// factor, as by passkey. Their address is [confirmed](Self::confirm_email), as after signing in by mail.
     ///
     /// # Panics
     /// When the text is no address, when the application has no sign-in, and when a hook denies or fails.
     pub async fn sign_in(&self, email: &str) -> Browser<'_> {
+        self.confirm_email(email).await;
         let user = self.add_user(email, None).await;
         let auth = auth(self.client());
         let issued = match enter(auth, &user, AuthMethod::Pwd).await {

@@ -34,7 +34,8 @@ impl Browser<'_> {
     /// recovery codes (200), every further one by a redirect (303).
     ///
     /// # Panics
-    /// When no passkey can be added: nobody is signed in, or too long ago.
+    /// When no passkey can be added: nobody is signed in, or too long ago, or their address is not
+    /// [confirmed](super::TestApp::confirm_email).
     pub async fn add_passkey(&mut self, key: &mut SoftPasskey) -> Answer {
         let path = self.base("account/security/passkeys");
         let credential = key.create(&self.passkey_options(&format!("{path}/options")).await);

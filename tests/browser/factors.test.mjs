@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { enter, fillSignIn, leftOut, startBrowser, startService } from "./service.mjs";
-import { addAuthenticator, codeOf } from "./tour.mjs";
+import { addAuthenticator, codeOf, confirmAddress } from "./tour.mjs";
 
 const signOut = async (page, origin) => {
   await page.goto(`${origin}/api/auth/signout?callbackUrl=/`);
@@ -33,6 +33,11 @@ describe("second factors", { skip: leftOut }, () => {
     const { devtools, authenticatorId } = await addAuthenticator(page);
     const email = "passkey@example.com";
     await enter(page, origin, email);
+    await page.goto(`${origin}/api/auth/account/security`);
+    assert.equal(await page.getByRole("button", { name: "Add a passkey" }).count(), 0, "the address comes first");
+    await page.getByRole("button", { name: "Confirm this address" }).click();
+    await page.waitForURL(/notice=verification_sent/);
+    await confirmAddress(page, origin, email);
     await page.goto(`${origin}/api/auth/account/security`);
     await page.getByLabel("Name (optional)").fill("My laptop");
     await page.getByRole("button", { name: "Add a passkey" }).click();
@@ -77,6 +82,7 @@ describe("second factors", { skip: leftOut }, () => {
     const page = await context.newPage();
     const email = "codes@example.com";
     await enter(page, origin, email);
+    await confirmAddress(page, origin, email);
     await page.goto(`${origin}/api/auth/account/security`);
     await page.getByRole("link", { name: "Set up codes from an app" }).click();
     assert.ok(await page.locator(".qr svg").isVisible());

@@ -172,6 +172,11 @@ impl App {
         }
     }
 
+    /// Confirms the address of somebody who signed up with it.
+    pub(crate) async fn confirm(&self, email: &str) {
+        self.kit.confirm_email(email).await;
+    }
+
     /// The user of an address.
     pub(crate) async fn user(&self, email: &str) -> Option<User> {
         self.kit.user(email).await

@@ -4,7 +4,7 @@
 use countersign::clock::Timestamp;
 use countersign::guards::Auth;
 use countersign::model::Permission;
-use countersign::store::{Accounts as _, Roles as _};
+use countersign::store::{Accounts as _, FactorStore as _, Roles as _};
 use countersign::token::{Claims, Codec, CodecOptions};
 use countersign::{Scope, ScopeName};
 
@@ -246,5 +246,51 @@ async fn a_first_proof_leaves_no_link_behind() {
         app.clock.advance(60);
         assert_eq!(second_proof(&mut eve, &code(&phone, &app)).await.status, 200, "{strategy}");
         assert_eq!(eve.me().await.0, 200, "{strategy}: both proofs sign in");
+    }
+}
+
+/// Whoever holds the mailbox for a minute gets an account whose address nobody confirmed, and its holder is disarmed as a
+/// squatter. A factor there would guard nothing, so there is none; once the address is confirmed there may be, and the mailbox
+/// opens nothing any more.
+#[rocket::async_test]
+async fn a_mailbox_for_a_minute_beats_no_second_factor() {
+    for strategy in STRATEGIES {
+        let app = app(strategy).await;
+        let mut ada = app.browser().enter("ada@example.com").await;
+        let confirmation = app.mail("ada@example.com", "Confirm").await;
+        let id = app.user("ada@example.com").await.unwrap().id;
+        let totp = "account/security/totp";
+        let refused = ada.get(&format!("/api/auth/{totp}")).await;
+        assert_eq!((refused.status, &refused.json()["code"]), (403, &"email_unconfirmed".into()));
+        for (path, fields) in [
+            (totp, vec![("secret", "x"), ("code", "000000")]),
+            ("account/security/passkeys/options", vec![]),
+            ("account/security/passkeys", vec![("credential", "{}"), ("name", "x")]),
+            ("account/security/recovery-codes", vec![]),
+        ] {
+            let refused = post(&mut ada, path, &fields).await;
+            let code = refused.json()["code"].clone();
+            assert_eq!((refused.status, code), (403, "email_unconfirmed".into()), "{strategy}: {path}");
+        }
+        let factors = app.store.find_factors(&id).await.unwrap();
+        assert_eq!((factors.is_on(), factors.recovery_codes), (false, 0), "{strategy}");
+
+        assert!(follow(&mut ada, confirmation.link().unwrap()).await.location().ends_with("email_verified"));
+        let (phone, _) = switch_on(&app, &mut ada).await;
+        app.clock.advance(60);
+        let mut eve = app.browser();
+        ask(&mut eve, "ada@example.com").await;
+        let mail = app.mail("ada@example.com", "Sign in").await;
+        let answer = follow(&mut eve, mail.link().unwrap()).await;
+        assert!(answer.location().ends_with("/api/auth/factor"), "{strategy}: {}", answer.location());
+        post(&mut app.browser(), "forgot-password", &[("email", "ada@example.com")]).await;
+        let mail = app.mail("ada@example.com", "Choose a new password").await;
+        assert_eq!(reset(&mut app.browser(), mail.link().unwrap(), NEW).await.status, 303, "{strategy}");
+        let mut eve = app.browser();
+        let answer = eve.try_sign_in("ada@example.com", NEW).await;
+        assert!(answer.json()["url"].as_str().unwrap().ends_with("/api/auth/factor"), "{strategy}");
+        assert_eq!(eve.me().await.0, 401, "{strategy}");
+        assert!(app.store.find_factors(&id).await.unwrap().is_on(), "{strategy}");
+        assert_eq!(second_proof(&mut eve, &code(&phone, &app)).await.status, 200, "{strategy}: her own proof");
     }
 }

@@ -272,6 +272,7 @@ async fn a_sign_in_is_recorded_with_its_provider() {
     assert_eq!(last(&app).await, r#"{"method":"fed","provider":"acme"}"#);
     let mut bob = app.browser().enter("bob@example.com").await;
     assert_eq!(last(&app).await, r#"{"method":"pwd","provider":"credentials"}"#);
+    app.confirm("bob@example.com").await;
     let mut key = SoftPasskey::new("http://localhost:8000", "localhost");
     bob.add_passkey(&mut key).await;
     let mut phone = app.browser();

@@ -34,8 +34,9 @@ pub(crate) fn code(phone: &Totp, app: &App) -> String {
     phone.generate(u64::try_from(app.clock.now().0).unwrap()).to_string()
 }
 
-/// Switches codes on; the phone and the recovery codes.
+/// Switches codes on, for a confirmed address; the phone and the recovery codes.
 pub(crate) async fn switch_on(app: &App, browser: &mut Browser<'_>) -> (Totp, Vec<String>) {
+    app.confirm(&browser.me().await.1).await;
     let page = browser.visit("/api/auth/account/security/totp").await;
     assert_eq!(page.status, 200, "{}", page.body);
     let phone = app_of(&texts(&page.body, "code.secret")[0]);
@@ -192,7 +193,7 @@ async fn recovery_codes_work_once_each_and_are_kept_by_hash() {
     assert_eq!(second_proof(&mut half, &fresh[0]).await.status, 200);
 }
 
-async fn factors(app: &App, user: &UserId) -> countersign::model::Factors {
+pub(crate) async fn factors(app: &App, user: &UserId) -> countersign::model::Factors {
     app.store.find_factors(user).await.unwrap()
 }
 
@@ -228,6 +229,7 @@ async fn a_passkey_is_the_only_way_in_and_the_second_proof() {
     for strategy in STRATEGIES {
         let app = App::new(strategy).await;
         let mut ada = app.browser().enter("ada@example.com").await;
+        app.confirm("ada@example.com").await;
         let mut key = SoftPasskey::new(ORIGIN, "localhost");
         let added = ada.add_passkey(&mut key).await;
         assert_eq!((added.status, texts(&added.body, ".codes code").len()), (200, 10), "{}", added.body);
@@ -250,6 +252,7 @@ async fn a_passkey_is_the_only_way_in_and_the_second_proof() {
 async fn what_a_passkey_must_not_prove() {
     let app = App::new("jwt").await;
     let mut ada = app.browser().enter("ada@example.com").await;
+    app.confirm("ada@example.com").await;
     let mut key = SoftPasskey::new(ORIGIN, "localhost");
     ada.add_passkey(&mut key).await;
     let path = "/api/auth/callback/passkey";
@@ -320,6 +323,9 @@ async fn a_passkey_belongs_to_its_owner() {
     let app = App::new("jwt").await;
     let mut ada = app.browser().enter("ada@example.com").await;
     let mut bob = app.browser().enter("bob@example.com").await;
+    for email in ["ada@example.com", "bob@example.com"] {
+        app.confirm(email).await;
+    }
     let mut key = SoftPasskey::new(ORIGIN, "localhost");
     ada.add_passkey(&mut key).await;
     let page = ada.visit("/api/auth/account/security").await;

@@ -113,6 +113,7 @@ async fn every_mistake_of_a_new_token_is_told_at_once() {
 async fn a_mistyped_first_code_does_not_mean_a_new_picture() {
     let app = App::new("jwt").await;
     let mut ada = app.browser().enter("ada@example.com").await.with_header("Accept", "text/html");
+    app.confirm("ada@example.com").await;
     let path = "/api/auth/account/security/totp";
     let shown = ada.visit(path).await;
     let secret = |page: &Answer| {

@@ -11,6 +11,7 @@ mod attacks;
 mod audit;
 mod browser;
 mod clocks;
+mod confirmed;
 mod cookies;
 mod credentials;
 mod csrf;

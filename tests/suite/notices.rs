@@ -162,6 +162,7 @@ async fn what_did_not_happen_is_not_told() {
     let app = start(&idp).await;
     let mut ada = app.browser().enter("ada@example.com").await;
     app.mail("ada@example.com", "Confirm").await;
+    app.confirm("ada@example.com").await;
     let token = ada.csrf().await;
     for (path, fields) in [
         ("account/security/totp", vec![("secret", "x"), ("code", "000000")]),

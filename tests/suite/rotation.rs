@@ -125,6 +125,7 @@ async fn what_is_stored_outlives_the_secret_that_sealed_it() {
 async fn codes_are_switched_on_under_the_newest_secret() {
     let app = App::new("jwt").await;
     let mut ada = app.browser().enter("ada@example.com").await;
+    app.confirm("ada@example.com").await;
     let page = ada.visit("/api/auth/account/security/totp").await;
     replace(&app, &[NEW, SECRET]);
     let phone = crate::factors::confirm(&app, &mut ada, &page.body).await;
