@@ -297,7 +297,13 @@ pub const KEYS: &[Key] = &[
         "100",
         "Wrong passwords for one account from all addresses.",
     ),
-    key("limits.per_address", "1 to 1000000", "50", "Wrong passwords from one address (IPv6: from one /64)."),
+    key(
+        "limits.per_address",
+        "1 to 1000000",
+        "50",
+        "Wrong passwords from one address (IPv6: from one /64), wrong passkeys, and returns from other sites that came to \
+         nothing; each by itself.",
+    ),
     key("limits.sign_ups_per_address", "1 to 1000000", "20", "Accounts made from one address."),
     key(
         "limits.mails_per_recipient",

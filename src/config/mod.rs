@@ -179,7 +179,8 @@ pub struct LimitsConfig {
     pub per_account: i64,
     /// `per_account_everywhere`: wrong passwords for one account from all addresses. _Default: 100._
     pub per_account_everywhere: i64,
-    /// `per_address`: wrong passwords from one address. _Default: 50._
+    /// `per_address`: wrong passwords from one address, wrong passkeys, and returns from other sites that came to nothing;
+    /// each by itself. _Default: 50._
     pub per_address: i64,
     /// `sign_ups_per_address`. _Default: 20._
     pub sign_ups_per_address: i64,

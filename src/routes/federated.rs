@@ -24,7 +24,7 @@ use crate::providers::{
     TRANSACTION_AGE, Transaction, cookie_id,
 };
 use crate::session::{CookieHeader, Found, SessionData};
-use crate::signin::{Arrival, Arrived, SignIn, SignInError};
+use crate::signin::{Arrival, Arrived, Client, SignIn, SignInError};
 
 /// Sign-ins under way in one browser at a time: as many tabs as anybody has open at a sign-in, and few enough that their
 /// cookies fit into a request.
@@ -170,7 +170,7 @@ async fn arrive(
     let sign_in = auth.sign_in.as_ref().ok_or_else(Failure::internal)?;
     let client = client_of(request, &auth.config.trusted_proxies);
     let session = replaced_session(request).await?;
-    let received = receive(request, auth, sign_in, provider, session.as_deref(), query).await;
+    let received = receive(request, auth, sign_in, provider, (session.as_deref(), &client), query).await;
     let Received { transaction, linking, profile, tokens } = match received {
         Ok(received) => received,
         Err(error) => {
@@ -211,7 +211,7 @@ async fn receive(
     auth: &Auth,
     sign_in: &SignIn,
     provider: &Provider,
-    session: Option<&SessionData>,
+    (session, client): (Option<&SessionData>, &Client),
     query: &str,
 ) -> Result<Received, SignInError> {
     let federation =
@@ -221,7 +221,7 @@ async fn receive(
     let state = field("state").unwrap_or_default();
     let transaction = take(request, auth, federation, provider, state).map_err(ProviderError::from)?;
     let linking = bound_user(&transaction, session).map_err(ProviderError::from)?;
-    let first = sign_in.spend(&transaction).await?;
+    let (first, receipt) = sign_in.spend(&transaction, client).await?;
     Outbox::of(request).put([auth.cookies.delete_transaction(&cookie_id(&transaction.state))]);
     if !first {
         return Err(ProviderError::State(StateError::Replayed).into());
@@ -229,6 +229,7 @@ async fn receive(
     let returned =
         Returned { code: field("code"), iss: field("iss"), error: field("error"), user: field("user") };
     let (profile, tokens) = federation.finish(provider, &transaction, &returned).await?;
+    sign_in.came_to_something(receipt).await;
     Ok(Received { transaction, linking, profile, tokens })
 }
 

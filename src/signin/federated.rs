@@ -3,6 +3,7 @@
 use super::enter::{Entered, Entry};
 use super::errors::SignInError;
 use super::hooks::{Event, FederatedFailure, SignInAttempt};
+use super::limits::{Counted, Receipt};
 use super::linking::{Case, Here, Known, Policy, Refusal, Ruling, SignedIn, decide};
 use super::service::{Client, SignIn, failure_code};
 use crate::clock::Timestamp;
@@ -61,12 +62,32 @@ impl SignIn {
         self.federation.as_deref()
     }
 
-    /// Notes that a sign-in came back. `false` when it had come back before.
+    /// Counts a return and notes that its sign-in came back. `false` when it had come back before. The receipt is for
+    /// [`SignIn::came_to_something`].
     ///
     /// # Errors
-    /// [`store::Error`]: unknown, so do not go on.
-    pub(crate) async fn spend(&self, transaction: &Transaction) -> Result<bool, store::Error> {
-        self.store.spend(&transaction.hash(), transaction.ends_at()).await
+    /// [`SignInError`]: too many, or unknown, so do not go on. Nothing is noted then.
+    pub(crate) async fn spend(
+        &self,
+        transaction: &Transaction,
+        client: &Client,
+    ) -> Result<(bool, Receipt), SignInError> {
+        let receipt = match self.limits.count_return(client.address).await? {
+            Counted::Allowed(receipt) => receipt,
+            Counted::Refused(hit) => return Err(SignInError::Limited(hit)),
+        };
+        match self.store.spend(&transaction.hash(), transaction.ends_at()).await {
+            Ok(first) => Ok((first, receipt)),
+            Err(error) => {
+                self.limits.take_back_later(receipt);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The other site vouched for whoever came back: as a right password, that counts against nobody.
+    pub(crate) async fn came_to_something(&self, receipt: Receipt) {
+        self.forgive(receipt).await;
     }
 
     /// Signs in, signs up or links, as [`decide`] says.

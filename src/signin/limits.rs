@@ -120,6 +120,15 @@ impl Limits {
         self.count(&[(key(&["passkey address", &address]), self.config.per_address)]).await
     }
 
+    /// Counts a return from another site: each leaves a note in the store and asks that site something.
+    ///
+    /// # Errors
+    /// [`store::Error`]: unknown, so do not go on.
+    pub async fn count_return(&self, address: Option<IpAddr>) -> Result<Counted, store::Error> {
+        let address = network_of(address);
+        self.count(&[(key(&["return address", &address]), self.config.per_address)]).await
+    }
+
     /// Takes an attempt back that could not be judged: in a moment, because the store may be what failed, and whoever waits
     /// for the answer should not wait for it twice.
     pub fn take_back_later(&self, receipt: Receipt) {

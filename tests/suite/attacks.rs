@@ -11,10 +11,11 @@ use countersign::{Scope, ScopeName};
 use crate::account_life::post;
 use crate::app::{App, START, STRATEGIES, Setup};
 use crate::browser::{Answer, Browser, PASSWORD, Steps as _};
+use crate::dump::Dump;
 use crate::email::{ask, enter_by_mail, follow, path_of};
 use crate::factors::{code, first_proof, second_proof, switch_on};
-use crate::idp::Idp;
-use crate::oidc::sign_in;
+use crate::idp::{Idp, Reply};
+use crate::oidc::{ERROR, ada, sign_in};
 
 const NEW: &str = "another good password";
 
@@ -293,4 +294,34 @@ async fn a_mailbox_for_a_minute_beats_no_second_factor() {
         assert!(app.store.find_factors(&id).await.unwrap().is_on(), "{strategy}");
         assert_eq!(second_proof(&mut eve, &code(&phone, &app)).await.status, 200, "{strategy}: her own proof");
     }
+}
+
+/// Each return from another site leaves a note and asks that site something: whoever returns again and again with nothing is
+/// stopped before either.
+#[rocket::async_test]
+async fn returns_that_come_to_nothing_are_counted_by_address() {
+    let idp = Idp::start().await;
+    let limits = "[default.auth]\ntrusted_proxies = [\"192.0.2.1\"]\n[default.auth.limits]\nper_address = 3\n";
+    let app = Setup::new("jwt").toml(&idp.toml("acme")).toml(limits).start().await;
+    idp.follow(&app.clock);
+    let dump = Dump::of(&app).await;
+    let at = |network: &str| app.browser().with_header("X-Forwarded-For", network);
+    idp.answer("/token", |_| Reply::with(400, "application/json", "{}"));
+    for _ in 0..3 {
+        assert_eq!(sign_in(&mut at("198.51.100.1"), &idp, &ada()).await.location(), ERROR);
+    }
+    let (before, asked) = (dump.state().await, idp.asked("/token"));
+    let refused = sign_in(&mut at("198.51.100.1"), &idp, &ada()).await;
+    assert_eq!((refused.status, &refused.json()["code"]), (429, &"rate_limited".into()));
+    assert!(refused.header("retry-after").is_some() && refused.headers("set-cookie").is_empty());
+    assert_eq!((dump.state().await, idp.asked("/token")), (before, asked), "nothing was kept, nobody was asked");
+
+    idp.heal();
+    for _ in 0..5 {
+        let answer = sign_in(&mut at("203.0.113.9"), &idp, &ada()).await;
+        assert!(answer.location().ends_with("/after"), "who is vouched for is not counted: {}", answer.location());
+    }
+    assert_eq!(sign_in(&mut at("198.51.100.1"), &idp, &ada()).await.status, 429, "another one's word is not theirs");
+    app.clock.advance(901);
+    assert!(sign_in(&mut at("198.51.100.1"), &idp, &ada()).await.location().ends_with("/after"));
 }
