@@ -57,7 +57,7 @@ pub(super) async fn unlink(
         return Failure::internal().answer(sender.0).await;
     };
     let notice = match sign_in.unlink(fresh.session().data(), form.text("id"), context.lang()).await {
-        Ok(Unlinked::Unlinked) => "account_unlinked",
+        Ok(Unlinked::Unlinked(_)) => "account_unlinked",
         Ok(Unlinked::LastWayIn) => "last_way_in",
         // Somebody else's and none at all look alike (ASVS 5.0, 8.2.2).
         Ok(Unlinked::NotFound) => return Failure::not_found().answer(sender.0).await,

@@ -6,7 +6,7 @@ use crate::mail::LetterKind;
 use crate::model::{LinkedAccount, UserId};
 use crate::providers::Provider;
 use crate::session::SessionData;
-use crate::store::{self, Unlinked};
+use crate::store::{self, Ends, Unlinked};
 
 impl SignIn {
     /// The accounts at other sites that open the account of the person signed in.
@@ -26,7 +26,9 @@ impl SignIn {
         Ok(linked.iter().any(|account| account.external.provider == provider.config().id))
     }
 
-    /// Removes a link, unless it is the last way in. A link by e-mail to an address that is proven is another.
+    /// Removes a link, unless it is the last way in. A link by e-mail to an address that is proven is another. Every other
+    /// session ends, by whichever way it began: an account is unlinked because nobody is trusted any more who has it, and whoever came
+    /// in by it may have gone on from there.
     ///
     /// # Errors
     /// [`store::Error`]; the link is there then.
@@ -44,8 +46,11 @@ impl SignIn {
             return Ok(Unlinked::NotFound);
         };
         let by_mail = user.email_verified_at.is_some() && self.signs_in_by_email();
-        let outcome = self.store.unlink_account(id, account, by_mail).await?;
-        if outcome == Unlinked::Unlinked {
+        let ends = Ends { keep: Some(&session.id), until: self.sessions.revoke_until() };
+        let outcome = self.store.unlink_account(id, account, by_mail, ends).await?;
+        if let Unlinked::Unlinked(ended) = &outcome {
+            self.sessions.note_ended(ended, ends.until)?;
+            self.sessions.forget_user(id);
             let provider = linked.external.provider.as_str();
             self.tell(&Event::AccountUnlinked { user: id, provider }).await;
             let known = self.federation().and_then(|federation| federation.find(provider));

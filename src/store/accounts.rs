@@ -2,7 +2,7 @@
 
 use rocket::async_trait;
 
-use super::Error;
+use super::{Ends, Error};
 use crate::clock::Timestamp;
 use crate::model::{
     DisplayName, ExternalId, LinkedAccount, NewAccount, NewUser, SecurityStamp, User, UserId,
@@ -24,11 +24,11 @@ pub enum Linked {
 }
 
 /// What came of unlinking.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Unlinked {
-    /// The link is gone.
-    Unlinked,
+    /// The link is gone, and these sessions with it.
+    Unlinked(Vec<TokenHash>),
     /// The user has no such link.
     NotFound,
     /// It is the last way in; nothing was changed.
@@ -81,8 +81,15 @@ pub trait Accounts: Send + Sync {
         revoke_until: Timestamp,
     ) -> Result<Linked, Error>;
     /// Removes a user's link unless it is the last way in: without a password, a passkey, another link, or
-    /// `other_way`, nothing happens. Of two parallel calls about the last two links one succeeds.
-    async fn unlink_account(&self, user: &UserId, account: &str, other_way: bool) -> Result<Unlinked, Error>;
+    /// `other_way`, nothing happens. Of two parallel calls about the last two links one succeeds. Whoever held the account
+    /// there may have come in by it: in the same act ends what `ends` says.
+    async fn unlink_account(
+        &self,
+        user: &UserId,
+        account: &str,
+        other_way: bool,
+        ends: Ends<'_>,
+    ) -> Result<Unlinked, Error>;
     /// Keeps the tokens of a sign-in that has just happened, whoever holds the lease. `false` when the link is gone.
     async fn keep_tokens(&self, account: &str, sealed: &str) -> Result<bool, Error>;
     /// The tokens of the user's oldest link at this provider that has any.

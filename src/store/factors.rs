@@ -7,9 +7,9 @@ use crate::clock::Timestamp;
 use crate::model::{Factors, PasskeyRecord, TotpRecord, User, UserId};
 use crate::secret::TokenHash;
 
-/// What a change of factors ends: all of the person's sessions but `keep`, each with a revocation that lasts `until`, their
+/// What a change of the ways in ends: all of the person's sessions but `keep`, each with a revocation that lasts `until`, their
 /// access tokens, and mailed secrets that open anything. Nothing from before a factor was switched on opens anything
-/// afterwards.
+/// afterwards, and nothing that was opened by a link that is gone.
 #[derive(Debug, Clone, Copy)]
 pub struct Ends<'a> {
     /// The session in which the change is made.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use countersign::model::{ExternalId, NewAccount, TotpRecord, UserId};
+use countersign::model::{ExternalId, NewAccount, Subject, TotpRecord, UserId};
 use countersign::secret::TokenHash;
 use countersign::store::{Ends, Linked, Unlinked};
 
@@ -14,10 +14,14 @@ on_both!(
     one_of_parallel_links_wins,
     the_owner_of_an_address_arrives,
     the_last_way_in_stays,
+    a_link_that_is_removed_takes_the_other_sessions_along,
     of_two_parallel_unlinks_one_leaves_a_way_in,
     tokens_are_renewed_by_one,
     a_deleted_or_disabled_user_is_not_linked,
 );
+
+/// Everything ends.
+const ENDS: Ends<'_> = Ends { keep: None, until: NOW };
 
 fn external(subject: &str) -> ExternalId {
     ExternalId {
@@ -164,16 +168,41 @@ async fn the_last_way_in_stays(fresh: &Fresh) {
     let store = &*fresh.store;
     let (one, two) = (account("1"), account("2"));
     let new = new_user("ada@example.com");
+    let unlink = async |user: &UserId, id: &str, other_way: bool| {
+        store.unlink_account(user, id, other_way, ENDS).await.unwrap()
+    };
+    let unlinked = |outcome: &Unlinked| matches!(outcome, Unlinked::Unlinked(_));
     assert_eq!(store.create_user_with_account(&new, None, None, &one).await.unwrap(), Linked::Linked);
-    assert_eq!(store.unlink_account(&new.id, &one.id, false).await.unwrap(), Unlinked::LastWayIn);
+    assert_eq!(unlink(&new.id, &one.id, false).await, Unlinked::LastWayIn);
     assert_eq!(store.link_account(&new.id, &two).await.unwrap(), Linked::Linked);
     let eve = user(store, "eve@example.com").await;
-    assert_eq!(store.unlink_account(&eve, &one.id, true).await.unwrap(), Unlinked::NotFound, "not hers");
-    assert_eq!(store.unlink_account(&new.id, &one.id, false).await.unwrap(), Unlinked::Unlinked);
-    assert_eq!(store.unlink_account(&new.id, &one.id, false).await.unwrap(), Unlinked::NotFound);
-    assert_eq!(store.unlink_account(&new.id, &two.id, false).await.unwrap(), Unlinked::LastWayIn);
-    assert!(store.change_password(&new.id, "hash", FIRST, None, NOW).await.unwrap().is_some());
-    assert_eq!(store.unlink_account(&new.id, &two.id, false).await.unwrap(), Unlinked::Unlinked);
+    assert_eq!(unlink(&eve, &one.id, true).await, Unlinked::NotFound, "not hers");
+    assert!(unlinked(&unlink(&new.id, &one.id, false).await));
+    assert_eq!(unlink(&new.id, &one.id, false).await, Unlinked::NotFound);
+    assert_eq!(unlink(&new.id, &two.id, false).await, Unlinked::LastWayIn);
+    let seen = stamp(store, &new.id).await;
+    assert!(store.change_password(&new.id, "hash", seen, None, NOW).await.unwrap().is_some());
+    assert!(unlinked(&unlink(&new.id, &two.id, false).await));
+}
+
+/// What is refused ends nothing, and of what is not the other sessions are told.
+async fn a_link_that_is_removed_takes_the_other_sessions_along(fresh: &Fresh) {
+    let store = &*fresh.store;
+    let (one, two) = (account("1"), account("2"));
+    let new = new_user("ada@example.com");
+    assert_eq!(store.create_user_with_account(&new, None, None, &one).await.unwrap(), Linked::Linked);
+    let (here, elsewhere) = (session(store, &new.id).await, session(store, &new.id).await);
+    let ends = Ends { keep: Some(&here), until: NOW.plus(9) };
+    let refused = store.unlink_account(&new.id, &one.id, false, ends).await.unwrap();
+    assert_eq!(refused, Unlinked::LastWayIn);
+    assert_eq!(store.list_sessions(&new.id).await.unwrap().len(), 2);
+    assert_eq!(store.link_account(&new.id, &two).await.unwrap(), Linked::Linked);
+    let outcome = store.unlink_account(&new.id, &one.id, false, ends).await.unwrap();
+    assert_eq!(outcome, Unlinked::Unlinked(vec![elsewhere]));
+    let left = store.list_sessions(&new.id).await.unwrap();
+    assert_eq!(left.iter().map(|session| session.id).collect::<Vec<_>>(), [here]);
+    let revoked = store.revocations_after(0, 10).await.unwrap();
+    assert_eq!(revoked.iter().map(|found| &found.subject).collect::<Vec<_>>(), [&Subject::Session(elsewhere)]);
 }
 
 async fn of_two_parallel_unlinks_one_leaves_a_way_in(fresh: &Fresh) {
@@ -187,12 +216,12 @@ async fn of_two_parallel_unlinks_one_leaves_a_way_in(fresh: &Fresh) {
         assert_eq!(fresh.store.link_account(&new.id, &two).await.unwrap(), Linked::Linked);
         let unlink = |id: String| {
             let (store, user) = (Arc::clone(&fresh.store), new.id.clone());
-            tokio::spawn(async move { store.unlink_account(&user, &id, false).await.unwrap() })
+            tokio::spawn(async move { store.unlink_account(&user, &id, false, ENDS).await.unwrap() })
         };
         let (first, second) = (unlink(one.id), unlink(two.id));
         let outcomes = [first.await.unwrap(), second.await.unwrap()];
         assert_eq!(
-            outcomes.iter().filter(|outcome| **outcome == Unlinked::Unlinked).count(),
+            outcomes.iter().filter(|outcome| matches!(outcome, Unlinked::Unlinked(_))).count(),
             1,
             "{outcomes:?}"
         );

@@ -1,22 +1,23 @@
 //! What opened an account by an earlier proof ends when the proofs change, whatever kind it is of.
 
 use countersign::model::{
-    AccessTokenRecord, PasskeyRecord, Permission, Purpose, TotpRecord, UserId, Verification,
+    AccessTokenRecord, ExternalId, NewAccount, PasskeyRecord, Permission, Purpose, TotpRecord, UserId, Verification,
 };
 use countersign::secret::{PlainToken, TokenHash};
-use countersign::store::{Ends, PasskeyAdded};
+use countersign::store::{Ends, Linked, PasskeyAdded, Unlinked};
 
 use crate::{Fresh, NOW, email, on_both, session, stamp, user};
 
 on_both!(nothing_from_before_outlives_a_change_of_proofs, an_address_can_still_be_confirmed);
 
-const ACTS: [&str; 8] = [
+const ACTS: [&str; 9] = [
     "a new password",
     "codes on",
     "codes off",
     "a passkey added",
     "a passkey removed",
     "factors removed",
+    "unlinked",
     "disabled",
     "reset",
 ];
@@ -73,6 +74,18 @@ async fn change(fresh: &Fresh, act: &str, owner: &UserId, address: &str, here: &
         }
         "a passkey removed" => assert!(store.remove_passkey(owner, &passkey.id, ends).await.unwrap()),
         "factors removed" => store.remove_factors(owner, ends).await.unwrap(),
+        "unlinked" => {
+            let external = ExternalId {
+                provider: "acme".to_owned(),
+                issuer: "https://id.example".to_owned(),
+                subject: address.to_owned(),
+            };
+            let id = NewAccount::generate_id().unwrap();
+            let account = NewAccount { id, external, label: None, linked_at: NOW, tokens: None };
+            assert_eq!(store.link_account(owner, &account).await.unwrap(), Linked::Linked);
+            let outcome = store.unlink_account(owner, &account.id, true, ends).await.unwrap();
+            assert!(matches!(outcome, Unlinked::Unlinked(_)), "{outcome:?}");
+        }
         "disabled" => assert!(store.disable_user(owner, NOW, until).await.unwrap()),
         _ => {
             let link = mailed(fresh, Purpose::ResetPassword, address, owner).await;

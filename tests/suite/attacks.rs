@@ -325,3 +325,37 @@ async fn returns_that_come_to_nothing_are_counted_by_address() {
     app.clock.advance(901);
     assert!(sign_in(&mut at("198.51.100.1"), &idp, &ada()).await.location().ends_with("/after"));
 }
+
+/// An account at another site is unlinked because somebody else has it: whoever came in by it is out, and so is what they left
+/// behind.
+#[rocket::async_test]
+async fn an_account_that_is_unlinked_keeps_nobody_in() {
+    for strategy in STRATEGIES {
+        let idp = Idp::start().await;
+        let app = Setup::new(strategy)
+            .toml(&idp.toml("acme"))
+            .build(|rocket| rocket.mount("/", rocket::routes![notes]))
+            .start()
+            .await;
+        idp.follow(&app.clock);
+        let mut own = enter_by_mail(&app, "ada@example.com").await;
+        let elsewhere = enter_by_mail(&app, "ada@example.com").await;
+        sign_in(&mut own, &idp, &ada()).await;
+        let mut eve = app.browser();
+        sign_in(&mut eve, &idp, &ada()).await;
+        let token = token_of(&mut eve).await;
+        assert_eq!((eve.me().await.0, notes_by(&app, &token).await), (200, 200), "{strategy}");
+        // From one session into another, by an address that reads her mail.
+        post(&mut eve, "account/email", &[("email", "eve@example.com")]).await;
+        let pending = app.mail("eve@example.com", "Confirm your new address").await;
+        let user = app.user("ada@example.com").await.unwrap().id;
+        let link = app.store.list_accounts(&user).await.unwrap()[0].id.clone();
+        let gone = post(&mut own, "account/unlink", &[("id", &link)]).await;
+        assert!(gone.location().ends_with("notice=account_unlinked"), "{strategy}: {}", gone.location());
+        assert_eq!(own.me().await.0, 200, "{strategy}: where it was done");
+        assert_eq!(elsewhere.clone().me().await.0, 401, "{strategy}: whoever that is");
+        assert_eq!((eve.me().await.0, notes_by(&app, &token).await), (401, 401), "{strategy}");
+        let late = follow(&mut own, pending.link().unwrap()).await;
+        assert!(!late.location().ends_with("notice=email_changed"), "{strategy}: {}", late.location());
+    }
+}

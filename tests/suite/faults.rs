@@ -165,7 +165,7 @@ delegate! {
         fn link_account(user: &UserId, account: &NewAccount) -> Linked;
         fn take_over(user: &UserId, seen: SecurityStamp, name: Option<&DisplayName>, account: &NewAccount, now: Timestamp,
             until: Timestamp) -> Linked;
-        fn unlink_account(user: &UserId, account: &str, other_way: bool) -> Unlinked;
+        fn unlink_account(user: &UserId, account: &str, other_way: bool, ends: Ends<'_>) -> Unlinked;
         fn keep_tokens(account: &str, sealed: &str) -> bool;
         fn find_tokens(user: &UserId, provider: &str) -> Option<SealedTokens>;
         fn lease_tokens(account: &str, lease: &TokenHash, now: Timestamp, until: Timestamp) -> Option<String>;

@@ -4,14 +4,14 @@ use rocket::async_trait;
 use sqlx::{Postgres, Transaction};
 
 use super::PostgresStore;
-use super::revocations::{end_all, revoke};
+use super::revocations::{close_all, end_all, revoke};
 use crate::clock::Timestamp;
 use crate::model::{
     DisplayName, ExternalId, LinkedAccount, NewAccount, NewUser, SecurityStamp, Subject, User, UserId,
 };
 use crate::secret::TokenHash;
 use crate::store::rows::{AccountAndUserRow, AccountRow, all};
-use crate::store::{Accounts, Error, Linked, SealedTokens, Unlinked, sql};
+use crate::store::{Accounts, Ends, Error, Linked, SealedTokens, Unlinked, sql};
 
 #[async_trait]
 impl Accounts for PostgresStore {
@@ -110,7 +110,13 @@ impl Accounts for PostgresStore {
         .await
     }
 
-    async fn unlink_account(&self, user: &UserId, account: &str, other_way: bool) -> Result<Unlinked, Error> {
+    async fn unlink_account(
+        &self,
+        user: &UserId,
+        account: &str,
+        other_way: bool,
+        ends: Ends<'_>,
+    ) -> Result<Unlinked, Error> {
         self.bounded(async {
             let mut act = self.begin().await?;
             hold(&mut act, user).await?;
@@ -121,8 +127,9 @@ impl Accounts for PostgresStore {
                 .execute(&mut *act)
                 .await?;
             if deleted.rows_affected() > 0 {
+                let ended = close_all(&mut act, user, ends.keep, ends.until).await?;
                 act.commit().await?;
-                return Ok(Unlinked::Unlinked);
+                return Ok(Unlinked::Unlinked(ended));
             }
             let there = sqlx::query_scalar::<_, i64>(sql::accounts::HAS_ACCOUNT)
                 .bind(account)
