@@ -8,12 +8,16 @@ use super::service::SignIn;
 use crate::audit::AuditEvent;
 use crate::clock::Timestamp;
 use crate::mail::LetterKind;
+use crate::model::{
+    AccessTokenRecord, DisplayName, Factors, LinkedAccount, Permission, SessionRecord, User, Verification,
+};
+use crate::secret::TokenHash;
 use crate::session::SessionData;
 use crate::store::{self, AuditFilter};
 
 impl SignIn {
     /// Everything that is stored about the person signed in, without the secrets that would let a reader of the file
-    /// in: no password hash, no key of a session.
+    /// in: no password hash, no key of a session or access token, no token of another site.
     ///
     /// # Errors
     /// [`store::Error`].
@@ -26,62 +30,23 @@ impl SignIn {
         };
         let sessions = self.store.list_sessions(id).await?;
         let pending = self.store.list_verifications(id).await?;
-        let time = |moment: Timestamp| moment.to_rfc3339();
-        let user = user.map(|user| {
-            json!({
-                "id": user.id,
-                "email": user.email.as_str(),
-                "email_verified_at": user.email_verified_at.map(time),
-                "name": user.name.as_ref().map(crate::model::DisplayName::as_str),
-                "image": user.image,
-                "created_at": time(user.created_at),
-                "has_password": has_password,
-            })
-        });
-        let sessions: Vec<Value> = sessions
-            .into_iter()
-            .map(|record| {
-                json!({
-                    "strategy": record.strategy.as_str(),
-                    "method": record.method.as_str(),
-                    "authenticated_at": time(record.authenticated_at),
-                    "renewed_at": time(record.renewed_at),
-                    "expires_at": time(record.expires_at),
-                    "user_agent": record.user_agent,
-                    "address": record.address,
-                    "claims": serde_json::from_str::<Value>(&record.claims).unwrap_or(Value::Null),
-                    "is_this_session": record.id == session.id,
-                })
-            })
-            .collect();
-        let pending: Vec<Value> = pending
-            .into_iter()
-            .map(|found| {
-                json!({
-                    "purpose": found.purpose.as_str(),
-                    "email": found.email.as_str(),
-                    "created_at": time(found.created_at),
-                    "expires_at": time(found.expires_at),
-                })
-            })
-            .collect();
         let factors = self.store.find_factors(id).await?;
-        let passkeys: Vec<Value> = factors
-            .passkeys
-            .iter()
-            .map(|passkey| {
-                json!({
-                    "name": passkey.name,
-                    "created_at": time(passkey.created_at),
-                    "last_used_at": passkey.last_used_at.map(time),
-                })
-            })
-            .collect();
-        let factors = json!({ "totp": factors.totp.is_some(), "recovery": factors.recovery_codes, "passkeys": passkeys });
+        let accounts = self.store.list_accounts(id).await?;
+        let tokens = self.store.list_access_tokens(id).await?;
+        let roles = self.store.roles_of(id).await?;
         let records = self.records_of(session).await?;
         self.audit.record(own(AuditEvent::DataExported, session)).await;
-        Ok(json!({ "user": user, "sessions": sessions, "mailed_links": pending,
-            "second_factors": factors, "audit_records": records }))
+        let sessions = sessions.iter().map(|record| session_told(record, &session.id));
+        Ok(json!({
+            "user": user.map(|user| user_told(&user, has_password)),
+            "roles": roles.iter().map(Permission::as_str).collect::<Vec<_>>(),
+            "sessions": sessions.collect::<Vec<_>>(),
+            "linked_accounts": accounts.iter().map(account_told).collect::<Vec<_>>(),
+            "access_tokens": tokens.iter().map(token_told).collect::<Vec<_>>(),
+            "mailed_links": pending.iter().map(link_told).collect::<Vec<_>>(),
+            "second_factors": factors_told(&factors),
+            "audit_records": records,
+        }))
     }
 
     /// What the audit log holds about the person.
@@ -121,4 +86,78 @@ impl SignIn {
         }
         Ok(())
     }
+}
+
+fn time(moment: Timestamp) -> String {
+    moment.to_rfc3339()
+}
+
+fn user_told(user: &User, has_password: bool) -> Value {
+    json!({
+        "id": user.id,
+        "email": user.email.as_str(),
+        "email_verified_at": user.email_verified_at.map(time),
+        "name": user.name.as_ref().map(DisplayName::as_str),
+        "image": user.image,
+        "created_at": time(user.created_at),
+        "has_password": has_password,
+    })
+}
+
+fn session_told(record: &SessionRecord, this: &TokenHash) -> Value {
+    json!({
+        "strategy": record.strategy.as_str(),
+        "method": record.method.as_str(),
+        "authenticated_at": time(record.authenticated_at),
+        "renewed_at": time(record.renewed_at),
+        "expires_at": time(record.expires_at),
+        "user_agent": record.user_agent,
+        "address": record.address,
+        "claims": serde_json::from_str::<Value>(&record.claims).unwrap_or(Value::Null),
+        "is_this_session": record.id == *this,
+    })
+}
+
+fn account_told(account: &LinkedAccount) -> Value {
+    json!({
+        "provider": account.external.provider,
+        "issuer": account.external.issuer,
+        "subject": account.external.subject,
+        "label": account.label,
+        "linked_at": time(account.linked_at),
+    })
+}
+
+fn token_told(token: &AccessTokenRecord) -> Value {
+    json!({
+        "name": token.name,
+        "scopes": token.scopes.iter().map(Permission::as_str).collect::<Vec<_>>(),
+        "created_at": time(token.created_at),
+        "expires_at": time(token.expires_at),
+        "last_used_at": token.last_used_at.map(time),
+    })
+}
+
+fn link_told(link: &Verification) -> Value {
+    json!({
+        "purpose": link.purpose.as_str(),
+        "email": link.email.as_str(),
+        "created_at": time(link.created_at),
+        "expires_at": time(link.expires_at),
+    })
+}
+
+fn factors_told(factors: &Factors) -> Value {
+    let passkeys = factors.passkeys.iter().map(|passkey| {
+        json!({
+            "name": passkey.name,
+            "created_at": time(passkey.created_at),
+            "last_used_at": passkey.last_used_at.map(time),
+        })
+    });
+    json!({
+        "totp": factors.totp.is_some(),
+        "recovery": factors.recovery_codes,
+        "passkeys": passkeys.collect::<Vec<_>>(),
+    })
 }

@@ -37,6 +37,15 @@ impl Dump {
         sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&self.0).await.unwrap();
     }
 
+    /// Whatever is kept to open something: keys of rows, hashes, what is sealed, public keys of passkeys.
+    pub(crate) async fn secrets(&self) -> Vec<String> {
+        const KEPT: &str = "SELECT lower(hex(id)) FROM sessions UNION ALL SELECT lower(hex(id)) FROM access_tokens \
+             UNION ALL SELECT lower(hex(code)) FROM recovery_codes UNION ALL SELECT lower(hex(id)) FROM passkeys \
+             UNION ALL SELECT credential FROM passkeys UNION ALL SELECT password_hash FROM users \
+             WHERE password_hash IS NOT NULL UNION ALL SELECT tokens FROM accounts WHERE tokens IS NOT NULL";
+        sqlx::query_scalar(KEPT).fetch_all(&self.0).await.unwrap()
+    }
+
     /// The names of all tables of the application.
     async fn tables(&self) -> Vec<String> {
         let names =

@@ -35,6 +35,7 @@ mod notices;
 mod oidc;
 mod outages;
 mod overtaken;
+mod own_data;
 mod pages;
 mod presets;
 mod promises;
