@@ -85,6 +85,12 @@ pub const KEYS: &[Key] = &[
         "How recent a sign-in must be for what the Fresh guard protects.",
     ),
     key(
+        "session.max_per_user",
+        "1 to 10000",
+        "100",
+        "Sessions one user has at most: a sign-in beyond that ends the one that was renewed least recently.",
+    ),
+    key(
         "session.empty",
         "object or null",
         "null for authjs-v5, else object",

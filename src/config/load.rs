@@ -162,6 +162,7 @@ fn session(reader: &mut Reader<'_>, format: Format) -> SessionConfig {
         update_age,
         absolute_age,
         fresh_age: reader.number("session.fresh_age", 60..=86_400, 900),
+        max_per_user: reader.small("session.max_per_user", 1..=10_000, 100),
         empty: reader.choice("session.empty", &EMPTY).unwrap_or(usual),
     }
 }

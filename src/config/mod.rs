@@ -97,6 +97,9 @@ pub struct SessionConfig {
     pub absolute_age: i64,
     /// `fresh_age`: how recent a sign-in must be for what the `Fresh` guard protects. _Default: 900 (15 minutes)._
     pub fresh_age: i64,
+    /// `max_per_user`: sessions one user has at most; a sign-in beyond that ends the one that was renewed least recently.
+    /// _Default: 100._
+    pub max_per_user: u32,
     /// `empty`: what `GET session` answers when nobody is signed in. _Default: `null` for `authjs-v5`, else `{}`._
     pub empty: EmptySession,
 }

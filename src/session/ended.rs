@@ -1,6 +1,6 @@
 //! What ends many sessions at once, told to this process's own list.
 
-use super::Sessions;
+use super::{SessionData, Sessions};
 use crate::clock::Timestamp;
 use crate::model::{Subject, UserId};
 use crate::store;
@@ -19,6 +19,18 @@ impl Sessions {
     #[must_use]
     pub fn revocation_end(&self) -> Timestamp {
         self.last_moment(self.clock.now())
+    }
+
+    /// Ends what a person has beyond `session.max_per_user`, but not the session that has just begun. How many ended.
+    ///
+    /// # Errors
+    /// [`store::Error`]; all go on then.
+    pub async fn end_oldest(&self, begun: &SessionData) -> Result<u64, store::Error> {
+        let (stored, until) = (self.store()?, self.revocation_end());
+        let most = self.ages().max_per_user;
+        let ended = stored.store.end_oldest_sessions(&begun.user_id, &begun.id, most, until).await?;
+        self.note_ended(&ended, until)?;
+        Ok(ended.len() as u64)
     }
 
     /// Deletes a user and everything that is theirs; every session of theirs ends, wherever copies of it are kept.

@@ -3,9 +3,11 @@
 //! Whatever kind of provider vouched for a person, the rest is the same: the host's `sign_in` hook is asked, the host's
 //! claims are collected, a fresh session is issued, and the one it replaces ends.
 
+use super::account::own;
 use super::errors::SignInError;
 use super::hooks::{Decision, Event, SignInAttempt, Trigger};
 use super::service::{Client, SignIn};
+use crate::audit::AuditEvent;
 use crate::model::{AuthMethod, Permission, User};
 use crate::providers::Identity;
 use crate::session::{Device, Grant, Issued, SessionData};
@@ -88,9 +90,23 @@ impl SignIn {
         };
         let grant = Grant { user, method, claims, device, replaces: entry.replaces };
         let issued = self.sessions.issue(grant).await?;
+        self.make_room(&issued.session).await;
         let address = entry.client.address;
         self.tell(&Event::SignedIn { session: &issued.session, provider, address }).await;
         Ok(issued)
+    }
+
+    /// A person has only so many sessions. That an old one could not be ended now is no reason to send anybody away: it ends
+    /// at the next sign-in.
+    async fn make_room(&self, begun: &SessionData) {
+        match self.sessions.end_oldest(begun).await {
+            Ok(0) => {}
+            Ok(ended) => {
+                let record = own(AuditEvent::OtherSessionsEnded, begun).detail("ended", ended);
+                self.audit.record(record.detail("reason", "max_per_user")).await;
+            }
+            Err(error) => tracing::warn!(%error, "a person's oldest sessions could not be ended"),
+        }
     }
 
     /// Asks the host.

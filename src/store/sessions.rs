@@ -72,6 +72,16 @@ pub trait Sessions: Send + Sync {
         keep: Option<&TokenHash>,
         revoke_until: Timestamp,
     ) -> Result<Vec<TokenHash>, Error>;
+    /// Ends those of a user's sessions that were renewed least recently, each as [`Sessions::end_session`] does, so that `most`
+    /// are left, `keep` among them; a thousand at a time. Which ended. The user's stamp stays as it is: nobody is thrown out
+    /// by this who is about to come in.
+    async fn end_oldest_sessions(
+        &self,
+        user: &UserId,
+        keep: &TokenHash,
+        most: u32,
+        revoke_until: Timestamp,
+    ) -> Result<Vec<TokenHash>, Error>;
     /// Deletes up to `limit` rows that expired before `before`, oldest first. How many were deleted.
     async fn delete_expired_sessions(&self, before: Timestamp, limit: u32) -> Result<u64, Error>;
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use countersign::model::{Subject, UserId};
+use countersign::model::{SessionRecord, Subject, UserId};
 use countersign::secret::TokenHash;
 use countersign::store::{Inserted, Replaced};
 
-use crate::{FIRST, Fresh, NOW, on_both, record, session, user};
+use crate::{FIRST, Fresh, NOW, on_both, record, session, stamp, user};
 
 on_both!(
     a_session_comes_back_with_its_user,
@@ -16,6 +16,8 @@ on_both!(
     ending_is_for_its_owner,
     ending_without_a_row_is_remembered,
     all_others_end,
+    the_oldest_beyond_a_bound_end,
+    whoever_comes_in_at_once_is_bounded_too,
     expired_rows_go_in_batches,
     revoking_again_keeps_the_later_times,
     a_reader_misses_no_revocation,
@@ -119,6 +121,59 @@ async fn all_others_end(fresh: &Fresh) {
     assert!(store.find_session(&foreign).await.unwrap().is_some());
     assert_eq!(store.revocations_after(0, 10).await.unwrap().len(), 3);
     assert_eq!(store.end_sessions_of(&ada, None, NOW.plus(9)).await.unwrap(), [kept]);
+}
+
+/// Sessions of one user, each renewed a second after the one before.
+async fn in_turn(fresh: &Fresh, user: &UserId, count: i64) -> Vec<TokenHash> {
+    let mut ids = Vec::new();
+    for second in 0..count {
+        let new = SessionRecord { renewed_at: NOW.plus(second), ..record(user) };
+        assert_eq!(fresh.store.insert_session(&new, FIRST, None).await.unwrap(), Inserted::Inserted);
+        ids.push(new.id);
+    }
+    ids
+}
+
+async fn the_oldest_beyond_a_bound_end(fresh: &Fresh) {
+    let store = &*fresh.store;
+    let (ada, eve) = (user(store, "ada@example.com").await, user(store, "eve@example.com").await);
+    let (ids, foreign) = (in_turn(fresh, &ada, 6).await, in_turn(fresh, &eve, 6).await);
+    let until = NOW.plus(9);
+    // The first was used again, the second has just begun by a clock that is behind.
+    assert!(store.renew_session(&ids[0], NOW.plus(60), NOW.plus(2000)).await.unwrap());
+    let mut ended = store.end_oldest_sessions(&ada, &ids[1], 3, until).await.unwrap();
+    ended.sort_by_key(|id| ids.iter().position(|known| known == id));
+    assert_eq!(ended, [ids[2], ids[3], ids[4]]);
+    let left = store.list_sessions(&ada).await.unwrap();
+    assert_eq!(left.iter().map(|record| record.id).collect::<Vec<_>>(), [ids[0], ids[5], ids[1]]);
+    let revoked = store.revocations_after(0, 10).await.unwrap();
+    assert_eq!(revoked.len(), 3);
+    assert!(revoked.iter().all(|found| found.expires_at == until), "{revoked:?}");
+    assert!(store.end_oldest_sessions(&ada, &ids[1], 3, until).await.unwrap().is_empty());
+    assert_eq!(store.revocations_after(0, 10).await.unwrap().len(), 3, "and nothing is written");
+    assert_eq!(store.list_sessions(&eve).await.unwrap().len(), foreign.len());
+    assert_eq!(stamp(store, &ada).await, FIRST, "who is about to come in comes in");
+}
+
+async fn whoever_comes_in_at_once_is_bounded_too(fresh: &Fresh) {
+    let ada = user(&*fresh.store, "ada@example.com").await;
+    in_turn(fresh, &ada, 8).await;
+    let comers: Vec<_> = (0..16)
+        .map(|_| {
+            let (store, new) = (Arc::clone(&fresh.store), record(&ada));
+            let new = SessionRecord { renewed_at: NOW.plus(60), ..new };
+            tokio::spawn(async move {
+                let _ = store.insert_session(&new, FIRST, None).await.unwrap();
+                store.end_oldest_sessions(&new.user_id, &new.id, 8, NOW.plus(9)).await.unwrap().len()
+            })
+        })
+        .collect();
+    let mut ended = 0;
+    for comer in comers {
+        ended += comer.await.unwrap();
+    }
+    assert_eq!((ended, fresh.store.list_sessions(&ada).await.unwrap().len()), (16, 8));
+    assert_eq!(fresh.store.revocations_after(0, 50).await.unwrap().len(), 16, "each once");
 }
 
 async fn expired_rows_go_in_batches(fresh: &Fresh) {

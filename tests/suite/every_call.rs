@@ -15,7 +15,7 @@ use crate::dump::{Dump, difference};
 use crate::faults::Fault;
 
 /// Calls that are not needed for the answer: it is given all the same, and what they were to do is done later.
-const NOT_NEEDED: [&str; 3] = ["return_attempt", "strengthen_hash", "append_audit"];
+const NOT_NEEDED: [&str; 4] = ["return_attempt", "strengthen_hash", "append_audit", "end_oldest_sessions"];
 
 /// Unsafe routes that ask the store nothing with these fields: three by their nature, and those which go on with a second
 /// factor or a passkey that was begun elsewhere.

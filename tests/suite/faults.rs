@@ -151,6 +151,7 @@ delegate! {
         fn list_sessions(user: &UserId) -> Vec<SessionRecord>;
         fn end_session(id: &TokenHash, owner: Option<&UserId>, until: Timestamp) -> bool;
         fn end_sessions_of(user: &UserId, keep: Option<&TokenHash>, until: Timestamp) -> Vec<TokenHash>;
+        fn end_oldest_sessions(user: &UserId, keep: &TokenHash, most: u32, until: Timestamp) -> Vec<TokenHash>;
         fn delete_expired_sessions(before: Timestamp, limit: u32) -> u64;
     }
     Revocations {

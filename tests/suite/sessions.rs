@@ -191,3 +191,25 @@ async fn a_large_session_travels_in_chunks() {
     assert_eq!(ada.cookie("next-auth.session-token.0"), None);
     assert_eq!(ada.cookie("next-auth.session-token.1"), None);
 }
+
+/// Whoever signs in again and again, or has somebody's password to do so with, fills neither the database nor the list.
+#[rocket::async_test]
+async fn a_person_has_only_so_many_sessions() {
+    for strategy in STRATEGIES {
+        let app = Setup::new(strategy).toml("[default.auth.session]\nmax_per_user = 2\n").start().await;
+        let mut used = app.browser().enter("ada@example.com").await;
+        let mut eve = app.browser().enter("eve@example.com").await;
+        app.clock.advance(1);
+        let mut idle = app.browser().enter_again("ada@example.com").await;
+        app.clock.advance(DAY);
+        assert_eq!(used.me().await.0, 200, "{strategy}: renewed");
+        let mut new = app.browser().enter_again("ada@example.com").await;
+        assert_eq!(idle.me().await, (401, "session_revoked".to_owned()), "{strategy}");
+        assert_eq!((used.me().await.0, new.me().await.0, eve.me().await.0), (200, 200, 200), "{strategy}");
+        assert_eq!(app.session_ids("ada@example.com").await.len(), 2, "{strategy}");
+        let records = app.records().await;
+        let ended = records.iter().filter(|record| record.entry.event == "session.others_ended");
+        let details: Vec<_> = ended.map(|record| record.entry.details.as_str()).collect();
+        assert_eq!(details, [r#"{"ended":1,"reason":"max_per_user"}"#], "{strategy}");
+    }
+}

@@ -2,12 +2,13 @@
 
 use rocket::async_trait;
 
+use super::accounts::hold;
 use super::revocations::{end_all, revoke};
 use super::{SqliteStore, expired};
 use crate::clock::Timestamp;
 use crate::model::{SecurityStamp, SessionRecord, Subject, User, UserId};
 use crate::secret::TokenHash;
-use crate::store::rows::{SessionAndUserRow, SessionRow, all};
+use crate::store::rows::{SessionAndUserRow, SessionRow, all, hash};
 use crate::store::{Error, Inserted, Replaced, Sessions, sql};
 
 pub(super) const INSERT_SESSION: &str = "INSERT INTO sessions (id, user_id, strategy, method, authenticated_at, expires_at, \
@@ -109,6 +110,38 @@ impl Sessions for SqliteStore {
         self.bounded(async {
             let mut act = self.begin().await?;
             let ended = end_all(&mut act, user, keep, revoke_until).await?;
+            act.commit().await?;
+            Ok(ended)
+        })
+        .await
+    }
+
+    async fn end_oldest_sessions(
+        &self,
+        user: &UserId,
+        keep: &TokenHash,
+        most: u32,
+        revoke_until: Timestamp,
+    ) -> Result<Vec<TokenHash>, Error> {
+        let count = sqlx::query_scalar::<_, i64>(sql::sessions::COUNT_SESSIONS).bind(user.as_str());
+        self.bounded(async {
+            // Nearly nobody has so many: then nothing is written.
+            if count.fetch_one(&self.readers).await? <= i64::from(most) {
+                return Ok(Vec::new());
+            }
+            let mut act = self.begin().await?;
+            // Of two who come in at once, each would end the same ones.
+            hold(&mut act, user).await?;
+            let ended = sqlx::query_scalar::<_, Vec<u8>>(sql::sessions::DELETE_OLDEST_SESSIONS)
+                .bind(user.as_str())
+                .bind(keep.as_bytes().as_slice())
+                .bind(i64::from(most))
+                .fetch_all(&mut *act)
+                .await?;
+            let ended: Vec<TokenHash> = ended.iter().map(|id| hash(id)).collect::<Result<_, _>>()?;
+            for id in &ended {
+                revoke(&mut act, &Subject::Session(*id), revoke_until, revoke_until).await?;
+            }
             act.commit().await?;
             Ok(ended)
         })
