@@ -28,7 +28,7 @@ pub enum NewTokenError {
     /// What is wrong with what was wanted: one thing or several.
     #[error("a token needs a name, at least one scope, and 1 to 366 days")]
     Form(Vec<NewTokenMistake>),
-    /// The person has as many as are allowed.
+    /// The person has as many as are allowed, or was signed out meanwhile.
     #[error("too many tokens")]
     TooMany,
     /// No random bytes.
@@ -87,7 +87,7 @@ impl SignIn {
             last_used_at: None,
         };
         let owner = self.owner(session, wanted.language).await?;
-        if !self.store.insert_access_token(&token, MOST).await? {
+        if !self.store.insert_access_token(&token, Some(&session.id), MOST).await? {
             return Err(NewTokenError::TooMany);
         }
         let entry = Entry::new(AuditEvent::AccessTokenMade).user(&session.user_id).session(&session.id);

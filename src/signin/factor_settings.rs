@@ -137,7 +137,9 @@ impl SignIn {
     ) -> Result<Vec<String>, FactorError> {
         let owner = self.confirmed(session).await?;
         let (codes, hashes) = make_codes(&owner)?;
-        self.store.replace_recovery_codes(&session.user_id, &hashes).await?;
+        if !self.store.replace_recovery_codes(&session.user_id, &session.id, &hashes).await? {
+            return Err(FactorError::Expired);
+        }
         self.record(session, "recovery_codes_renewed").await;
         self.notify_owner(LetterKind::RecoveryCodesRenewed, &Owner::of(owner.user(), language));
         Ok(codes)

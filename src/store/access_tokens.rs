@@ -10,8 +10,14 @@ use crate::secret::TokenHash;
 /// Personal access tokens.
 #[async_trait]
 pub trait AccessTokens: Send + Sync {
-    /// Adds a token unless its owner is gone or disabled, or has `most` of them. Whether it was added.
-    async fn insert_access_token(&self, token: &AccessTokenRecord, most: u32) -> Result<bool, Error>;
+    /// Adds a token unless its owner is gone or disabled, or has `most` of them, or the session it is made `from` has ended.
+    /// Whether it was added.
+    async fn insert_access_token(
+        &self,
+        token: &AccessTokenRecord,
+        from: Option<&TokenHash>,
+        most: u32,
+    ) -> Result<bool, Error>;
     /// A token and its owner. The row is returned even when it is expired or its owner disabled.
     async fn find_access_token(&self, id: &TokenHash) -> Result<Option<(AccessTokenRecord, User)>, Error>;
     /// A user's tokens, newest first.

@@ -12,7 +12,8 @@ use crate::secret::TokenHash;
 /// afterwards, and nothing that was opened by a link that is gone.
 #[derive(Debug, Clone, Copy)]
 pub struct Ends<'a> {
-    /// The session in which the change is made.
+    /// The session in which the change is made. When it has ended by then, nothing is changed: whoever made it was thrown out
+    /// after the guard had let them pass.
     pub keep: Option<&'a TokenHash>,
     /// How long the revocations last.
     pub until: Timestamp,
@@ -24,7 +25,8 @@ pub struct Ends<'a> {
 pub enum PasskeyAdded {
     /// It is there now.
     Added,
-    /// Somebody has it already, or the person has as many as are allowed; nothing was changed.
+    /// Somebody has it already, the person has as many as are allowed, or the session it is done from has ended; nothing was
+    /// changed.
     Refused,
 }
 
@@ -34,7 +36,7 @@ pub trait FactorStore: Send + Sync {
     /// Everything a person has.
     async fn find_factors(&self, user: &UserId) -> Result<Factors, Error>;
     /// Switches time-based codes on (or replaces their secret) and, in the same act, replaces the recovery codes (unless
-    /// `recovery` is empty) and ends sessions. `false` when there is no such user.
+    /// `recovery` is empty) and ends sessions. `false` when there is no such user, or the session it is done from has ended.
     async fn enable_totp(
         &self,
         user: &UserId,
@@ -52,8 +54,13 @@ pub trait FactorStore: Send + Sync {
     /// Switches time-based codes off and, in the same act, ends sessions; with the last factor the recovery codes go, too.
     /// `false` when they were off.
     async fn remove_totp(&self, user: &UserId, ends: Ends<'_>) -> Result<bool, Error>;
-    /// Replaces the recovery codes.
-    async fn replace_recovery_codes(&self, user: &UserId, codes: &[TokenHash]) -> Result<(), Error>;
+    /// Replaces the recovery codes, from the session `from`. `false` when that has ended.
+    async fn replace_recovery_codes(
+        &self,
+        user: &UserId,
+        from: &TokenHash,
+        codes: &[TokenHash],
+    ) -> Result<bool, Error>;
     /// Uses a recovery code up: of parallel calls exactly one answers `true`.
     async fn spend_recovery_code(&self, user: &UserId, code: &TokenHash) -> Result<bool, Error>;
     /// Adds a passkey unless its id exists or the person has `most` of them, and in the same act replaces the recovery

@@ -160,7 +160,7 @@ pub(super) async fn access_token(
         expires_at: now.plus(24 * 60 * 60),
         last_used_at: None,
     };
-    let made = store.insert_access_token(&token, u32::MAX).await;
+    let made = store.insert_access_token(&token, None, u32::MAX).await;
     assert!(made.unwrap_or_else(|error| panic!("{error}")), "no access token can be made");
     format!("{MARK}{}", plain.expose())
 }

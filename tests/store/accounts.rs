@@ -202,7 +202,10 @@ async fn a_link_that_is_removed_takes_the_other_sessions_along(fresh: &Fresh) {
     let left = store.list_sessions(&new.id).await.unwrap();
     assert_eq!(left.iter().map(|session| session.id).collect::<Vec<_>>(), [here]);
     let revoked = store.revocations_after(0, 10).await.unwrap();
-    assert_eq!(revoked.iter().map(|found| &found.subject).collect::<Vec<_>>(), [&Subject::Session(elsewhere)]);
+    assert_eq!(
+        revoked.iter().map(|found| &found.subject).collect::<Vec<_>>(),
+        [&Subject::Session(elsewhere)]
+    );
 }
 
 async fn of_two_parallel_unlinks_one_leaves_a_way_in(fresh: &Fresh) {

@@ -1,14 +1,19 @@
 //! What opened an account by an earlier proof ends when the proofs change, whatever kind it is of.
 
 use countersign::model::{
-    AccessTokenRecord, ExternalId, NewAccount, PasskeyRecord, Permission, Purpose, TotpRecord, UserId, Verification,
+    AccessTokenRecord, ExternalId, NewAccount, PasskeyRecord, Permission, Purpose, TotpRecord, UserId,
+    Verification,
 };
 use countersign::secret::{PlainToken, TokenHash};
 use countersign::store::{Ends, Linked, PasskeyAdded, Unlinked};
 
 use crate::{Fresh, NOW, email, on_both, session, stamp, user};
 
-on_both!(nothing_from_before_outlives_a_change_of_proofs, an_address_can_still_be_confirmed);
+on_both!(
+    nothing_from_before_outlives_a_change_of_proofs,
+    an_address_can_still_be_confirmed,
+    whoever_was_thrown_out_changes_nothing,
+);
 
 const ACTS: [&str; 9] = [
     "a new password",
@@ -35,8 +40,8 @@ async fn mailed(fresh: &Fresh, purpose: Purpose, address: &str, owner: &UserId) 
     secret.id
 }
 
-async fn access_token(fresh: &Fresh, owner: &UserId) -> TokenHash {
-    let token = AccessTokenRecord {
+fn token_of(owner: &UserId) -> AccessTokenRecord {
+    AccessTokenRecord {
         id: PlainToken::generate().unwrap().hash(),
         user_id: owner.clone(),
         name: "script".to_owned(),
@@ -44,8 +49,22 @@ async fn access_token(fresh: &Fresh, owner: &UserId) -> TokenHash {
         created_at: NOW,
         expires_at: NOW.plus(1000),
         last_used_at: None,
+    }
+}
+
+fn account_of(subject: &str) -> NewAccount {
+    let external = ExternalId {
+        provider: "acme".to_owned(),
+        issuer: "https://id.example".to_owned(),
+        subject: subject.to_owned(),
     };
-    assert!(fresh.store.insert_access_token(&token, 10).await.unwrap());
+    let id = NewAccount::generate_id().unwrap();
+    NewAccount { id, external, label: None, linked_at: NOW, tokens: None }
+}
+
+async fn access_token(fresh: &Fresh, owner: &UserId) -> TokenHash {
+    let token = token_of(owner);
+    assert!(fresh.store.insert_access_token(&token, None, 10).await.unwrap());
     token.id
 }
 
@@ -75,13 +94,7 @@ async fn change(fresh: &Fresh, act: &str, owner: &UserId, address: &str, here: &
         "a passkey removed" => assert!(store.remove_passkey(owner, &passkey.id, ends).await.unwrap()),
         "factors removed" => store.remove_factors(owner, ends).await.unwrap(),
         "unlinked" => {
-            let external = ExternalId {
-                provider: "acme".to_owned(),
-                issuer: "https://id.example".to_owned(),
-                subject: address.to_owned(),
-            };
-            let id = NewAccount::generate_id().unwrap();
-            let account = NewAccount { id, external, label: None, linked_at: NOW, tokens: None };
+            let account = account_of(address);
             assert_eq!(store.link_account(owner, &account).await.unwrap(), Linked::Linked);
             let outcome = store.unlink_account(owner, &account.id, true, ends).await.unwrap();
             assert!(matches!(outcome, Unlinked::Unlinked(_)), "{outcome:?}");
@@ -123,6 +136,52 @@ async fn nothing_from_before_outlives_a_change_of_proofs(fresh: &Fresh) {
         let found = store.find_verification(&others, Purpose::ResetPassword).await.unwrap();
         assert!(found.is_some(), "{act}: somebody else's");
     }
+}
+
+/// A guard let somebody pass, and then their session ended: what they were about to change stays as it is, whichever way
+/// they would have left behind.
+async fn whoever_was_thrown_out_changes_nothing(fresh: &Fresh) {
+    let store = &fresh.store;
+    let (ada, eve) = (user(&**store, "ada@example.com").await, user(&**store, "eve@example.com").await);
+    let (here, late, hers) =
+        (session(&**store, &ada).await, session(&**store, &ada).await, session(&**store, &eve).await);
+    change(fresh, "codes on", &ada, "ada@example.com", &here).await;
+    change(fresh, "a passkey added", &ada, "ada@example.com", &here).await;
+    let account = account_of("ada@example.com");
+    assert_eq!(store.link_account(&ada, &account).await.unwrap(), Linked::Linked);
+    let before = store.find_factors(&ada).await.unwrap();
+    let totp = TotpRecord { secret: "planted".to_owned(), last_step: 1, created_at: NOW };
+    let planted = PasskeyRecord { id: TokenHash::of("planted"), ..before.passkeys[0].clone() };
+    let codes = [TokenHash::of("planted")];
+    // One that has ended, and one that is somebody else's.
+    for from in [&late, &hers] {
+        let ends = Ends { keep: Some(from), until: NOW.plus(999) };
+        assert!(!store.enable_totp(&ada, &totp, &codes, ends).await.unwrap());
+        assert_eq!(store.add_passkey(&planted, 9, &codes, ends).await.unwrap(), PasskeyAdded::Refused);
+        assert!(!store.replace_recovery_codes(&ada, from, &codes).await.unwrap());
+        assert!(!store.remove_totp(&ada, ends).await.unwrap());
+        assert!(!store.remove_passkey(&ada, &before.passkeys[0].id, ends).await.unwrap());
+        let unlinked = store.unlink_account(&ada, &account.id, true, ends).await.unwrap();
+        assert_eq!(unlinked, Unlinked::NotFound);
+        let token = token_of(&ada);
+        assert!(!store.insert_access_token(&token, Some(from), 10).await.unwrap());
+        assert!(store.find_access_token(&token.id).await.unwrap().is_none());
+    }
+    let after = store.find_factors(&ada).await.unwrap();
+    assert_eq!(
+        (after.totp, after.recovery_codes, after.passkeys),
+        (before.totp, before.recovery_codes, before.passkeys)
+    );
+    assert!(!store.spend_recovery_code(&ada, &codes[0]).await.unwrap());
+    assert_eq!(store.list_accounts(&ada).await.unwrap().len(), 1);
+    assert!(
+        store.find_session(&here).await.unwrap().is_some()
+            && store.find_session(&hers).await.unwrap().is_some()
+    );
+    assert!(
+        store.insert_access_token(&token_of(&ada), Some(&here), 10).await.unwrap(),
+        "who is in still can"
+    );
 }
 
 /// Confirming an address opens nothing, and somebody new who makes a choice about factors first still can.

@@ -82,7 +82,8 @@ async fn a_step_is_accepted_once_and_only_forward(fresh: &Fresh) {
 async fn a_recovery_code_works_once(fresh: &Fresh) {
     let store = &fresh.store;
     let (ada, bob) = (user(&**store, "ada@example.com").await, user(&**store, "bob@example.com").await);
-    store.replace_recovery_codes(&ada, &codes(&["a", "b"])).await.unwrap();
+    let here = session(&**store, &ada).await;
+    assert!(store.replace_recovery_codes(&ada, &here, &codes(&["a", "b"])).await.unwrap());
     assert!(!store.spend_recovery_code(&bob, &TokenHash::of("a")).await.unwrap(), "it is Ada's");
     let attempts: Vec<_> = (0..32)
         .map(|_| {
@@ -95,7 +96,7 @@ async fn a_recovery_code_works_once(fresh: &Fresh) {
         winners += usize::from(attempt.await.unwrap());
     }
     assert_eq!(winners, 1);
-    store.replace_recovery_codes(&ada, &codes(&["c"])).await.unwrap();
+    assert!(store.replace_recovery_codes(&ada, &here, &codes(&["c"])).await.unwrap());
     assert!(!store.spend_recovery_code(&ada, &TokenHash::of("b")).await.unwrap(), "replaced");
     assert!(store.spend_recovery_code(&ada, &TokenHash::of("c")).await.unwrap());
 }

@@ -66,10 +66,13 @@ async fn access_tokens_are_kept_used_and_revoked(fresh: &Fresh) {
         last_used_at: None,
     };
     let first = token("first", &ada);
-    assert!(store.insert_access_token(&first, 2).await.unwrap());
-    assert!(!store.insert_access_token(&token("first", &bob), 2).await.unwrap(), "never replaced");
-    assert!(store.insert_access_token(&token("second", &ada), 2).await.unwrap());
-    assert!(!store.insert_access_token(&token("third", &ada), 2).await.unwrap(), "as many as are allowed");
+    assert!(store.insert_access_token(&first, None, 2).await.unwrap());
+    assert!(!store.insert_access_token(&token("first", &bob), None, 2).await.unwrap(), "never replaced");
+    assert!(store.insert_access_token(&token("second", &ada), None, 2).await.unwrap());
+    assert!(
+        !store.insert_access_token(&token("third", &ada), None, 2).await.unwrap(),
+        "as many as are allowed"
+    );
     let (found, owner) = store.find_access_token(&first.id).await.unwrap().unwrap();
     assert_eq!((found, owner.id), (first.clone(), ada.clone()));
     store.use_access_token(&first.id, NOW.plus(9)).await.unwrap();
@@ -83,5 +86,5 @@ async fn access_tokens_are_kept_used_and_revoked(fresh: &Fresh) {
     assert_eq!(store.delete_expired_access_tokens(NOW.plus(100), 10).await.unwrap(), 0);
     assert_eq!(store.delete_expired_access_tokens(NOW.plus(101), 10).await.unwrap(), 1);
     store.disable_user(&bob, NOW, NOW).await.unwrap();
-    assert!(!store.insert_access_token(&token("bobs", &bob), 2).await.unwrap());
+    assert!(!store.insert_access_token(&token("bobs", &bob), None, 2).await.unwrap());
 }

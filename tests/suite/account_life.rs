@@ -321,7 +321,11 @@ async fn my_data_is_everything_but_what_would_let_somebody_in() {
         assert_eq!(purposes, ["change_email", "verify_email"]);
         let cookie = ada.session().unwrap();
         for secret in ["argon2", cookie, "hash", "token", "code"] {
-            assert!(!answer.body.replace("access_tokens", "").contains(secret), "{secret} in {}", answer.body);
+            assert!(
+                !answer.body.replace("access_tokens", "").contains(secret),
+                "{secret} in {}",
+                answer.body
+            );
         }
         assert_eq!(app.browser().get("/api/auth/account/data").await.status, 401);
     }

@@ -292,7 +292,11 @@ async fn a_mailbox_for_a_minute_beats_no_second_factor() {
         assert!(answer.json()["url"].as_str().unwrap().ends_with("/api/auth/factor"), "{strategy}");
         assert_eq!(eve.me().await.0, 401, "{strategy}");
         assert!(app.store.find_factors(&id).await.unwrap().is_on(), "{strategy}");
-        assert_eq!(second_proof(&mut eve, &code(&phone, &app)).await.status, 200, "{strategy}: her own proof");
+        assert_eq!(
+            second_proof(&mut eve, &code(&phone, &app)).await.status,
+            200,
+            "{strategy}: her own proof"
+        );
     }
 }
 
@@ -301,7 +305,8 @@ async fn a_mailbox_for_a_minute_beats_no_second_factor() {
 #[rocket::async_test]
 async fn returns_that_come_to_nothing_are_counted_by_address() {
     let idp = Idp::start().await;
-    let limits = "[default.auth]\ntrusted_proxies = [\"192.0.2.1\"]\n[default.auth.limits]\nper_address = 3\n";
+    let limits =
+        "[default.auth]\ntrusted_proxies = [\"192.0.2.1\"]\n[default.auth.limits]\nper_address = 3\n";
     let app = Setup::new("jwt").toml(&idp.toml("acme")).toml(limits).start().await;
     idp.follow(&app.clock);
     let dump = Dump::of(&app).await;
@@ -314,14 +319,26 @@ async fn returns_that_come_to_nothing_are_counted_by_address() {
     let refused = sign_in(&mut at("198.51.100.1"), &idp, &ada()).await;
     assert_eq!((refused.status, &refused.json()["code"]), (429, &"rate_limited".into()));
     assert!(refused.header("retry-after").is_some() && refused.headers("set-cookie").is_empty());
-    assert_eq!((dump.state().await, idp.asked("/token")), (before, asked), "nothing was kept, nobody was asked");
+    assert_eq!(
+        (dump.state().await, idp.asked("/token")),
+        (before, asked),
+        "nothing was kept, nobody was asked"
+    );
 
     idp.heal();
     for _ in 0..5 {
         let answer = sign_in(&mut at("203.0.113.9"), &idp, &ada()).await;
-        assert!(answer.location().ends_with("/after"), "who is vouched for is not counted: {}", answer.location());
+        assert!(
+            answer.location().ends_with("/after"),
+            "who is vouched for is not counted: {}",
+            answer.location()
+        );
     }
-    assert_eq!(sign_in(&mut at("198.51.100.1"), &idp, &ada()).await.status, 429, "another one's word is not theirs");
+    assert_eq!(
+        sign_in(&mut at("198.51.100.1"), &idp, &ada()).await.status,
+        429,
+        "another one's word is not theirs"
+    );
     app.clock.advance(901);
     assert!(sign_in(&mut at("198.51.100.1"), &idp, &ada()).await.location().ends_with("/after"));
 }

@@ -20,7 +20,8 @@ fn offered(page: &str) -> (bool, bool, bool) {
 #[rocket::async_test]
 async fn an_unconfirmed_address_is_confirmed_before_there_are_factors() {
     let app = App::new("jwt").await;
-    for (language, words) in [("en", "First confirm your address"), ("ko", "먼저 이메일 주소를 확인해 주세요")]
+    for (language, words) in
+        [("en", "First confirm your address"), ("ko", "먼저 이메일 주소를 확인해 주세요")]
     {
         let email = format!("{language}@example.com");
         let mut ada = app.browser().with_header("Accept-Language", language).enter(&email).await;
@@ -54,7 +55,11 @@ async fn factors_from_before_stay_until_they_are_taken_away() {
     assert!(app.store.enable_totp(&user, &totp, &[], ends).await.unwrap());
     first_proof(&app, "ada@example.com").await;
     let page = ada.visit("/api/auth/account/security").await;
-    assert!(page.body.contains("totp/disable") && page.body.contains("account/email/verify"), "{}", page.body);
+    assert!(
+        page.body.contains("totp/disable") && page.body.contains("account/email/verify"),
+        "{}",
+        page.body
+    );
     assert!(!page.body.contains("security/recovery-codes"), "{}", page.body);
     let token = ada.csrf().await;
     let done = ada.form("/api/auth/account/security/totp/disable", &[("csrfToken", &token)]).await;

@@ -205,7 +205,7 @@ delegate! {
         fn list_totp(after: &str, limit: u32) -> Vec<(UserId, String)>;
         fn reseal_totp(user: &UserId, old: &str, new: &str) -> bool;
         fn remove_totp(user: &UserId, ends: Ends<'_>) -> bool;
-        fn replace_recovery_codes(user: &UserId, codes: &[TokenHash]) -> ();
+        fn replace_recovery_codes(user: &UserId, from: &TokenHash, codes: &[TokenHash]) -> bool;
         fn spend_recovery_code(user: &UserId, code: &TokenHash) -> bool;
         fn add_passkey(key: &PasskeyRecord, most: u32, recovery: &[TokenHash], ends: Ends<'_>) -> PasskeyAdded;
         fn find_passkey(id: &TokenHash) -> Option<(PasskeyRecord, User)>;
@@ -222,7 +222,7 @@ delegate! {
         fn search_users(beginning: &str, after: Option<&Email>, limit: u32) -> Vec<User>;
     }
     AccessTokens {
-        fn insert_access_token(token: &AccessTokenRecord, most: u32) -> bool;
+        fn insert_access_token(token: &AccessTokenRecord, from: Option<&TokenHash>, most: u32) -> bool;
         fn find_access_token(id: &TokenHash) -> Option<(AccessTokenRecord, User)>;
         fn list_access_tokens(user: &UserId) -> Vec<AccessTokenRecord>;
         fn use_access_token(id: &TokenHash, now: Timestamp) -> ();

@@ -119,7 +119,9 @@ impl Accounts for PostgresStore {
     ) -> Result<Unlinked, Error> {
         self.bounded(async {
             let mut act = self.begin().await?;
-            hold(&mut act, user).await?;
+            if !hold_from(&mut act, user, ends.keep).await? {
+                return Ok(Unlinked::NotFound);
+            }
             let deleted = sqlx::query(sql::accounts::UNLINK_ACCOUNT)
                 .bind(account)
                 .bind(user.as_str())
@@ -195,6 +197,21 @@ impl Accounts for PostgresStore {
 pub(super) async fn hold(act: &mut Transaction<'static, Postgres>, user: &UserId) -> Result<bool, Error> {
     let held = sqlx::query(sql::accounts::HOLD_USER).bind(user.as_str()).execute(&mut **act).await?;
     Ok(held.rows_affected() > 0)
+}
+
+/// Holds the user's row within an act that is made from a session. `false` when that session has ended.
+pub(super) async fn hold_from(
+    act: &mut Transaction<'static, Postgres>,
+    user: &UserId,
+    session: Option<&TokenHash>,
+) -> Result<bool, Error> {
+    hold(act, user).await?;
+    let Some(session) = session else {
+        return Ok(true);
+    };
+    let query = sqlx::query_scalar::<_, i64>(sql::sessions::HAS_SESSION);
+    let query = query.bind(session.as_bytes().as_slice()).bind(user.as_str());
+    Ok(query.fetch_one(&mut **act).await? > 0)
 }
 
 /// Adds a link within an act. `false` when the account there belongs to somebody already.

@@ -3,7 +3,7 @@
 use rocket::async_trait;
 use sqlx::{Postgres, Transaction};
 
-use super::accounts::hold;
+use super::accounts::{hold, hold_from};
 use super::revocations::close_all;
 use super::{PostgresStore, expired};
 use crate::clock::Timestamp;
@@ -37,7 +37,9 @@ impl FactorStore for PostgresStore {
     ) -> Result<bool, Error> {
         self.bounded(async {
             let mut act = self.begin().await?;
-            hold(&mut act, user).await?;
+            if !hold_from(&mut act, user, ends.keep).await? {
+                return Ok(false);
+            }
             let enabled = sqlx::query(sql::factors::ENABLE_TOTP)
                 .bind(user.as_str())
                 .bind(totp.secret.as_str())
@@ -72,7 +74,9 @@ impl FactorStore for PostgresStore {
     async fn remove_totp(&self, user: &UserId, ends: Ends<'_>) -> Result<bool, Error> {
         self.bounded(async {
             let mut act = self.begin().await?;
-            hold(&mut act, user).await?;
+            if !hold_from(&mut act, user, ends.keep).await? {
+                return Ok(false);
+            }
             let removed =
                 sqlx::query(sql::factors::REMOVE_TOTP).bind(user.as_str()).execute(&mut *act).await?;
             if removed.rows_affected() == 0 {
@@ -85,11 +89,20 @@ impl FactorStore for PostgresStore {
         .await
     }
 
-    async fn replace_recovery_codes(&self, user: &UserId, codes: &[TokenHash]) -> Result<(), Error> {
+    async fn replace_recovery_codes(
+        &self,
+        user: &UserId,
+        from: &TokenHash,
+        codes: &[TokenHash],
+    ) -> Result<bool, Error> {
         self.bounded(async {
             let mut act = self.begin().await?;
+            if !hold_from(&mut act, user, Some(from)).await? {
+                return Ok(false);
+            }
             replace_codes(&mut act, user, codes).await?;
-            Ok(act.commit().await?)
+            act.commit().await?;
+            Ok(true)
         })
         .await
     }
@@ -110,7 +123,9 @@ impl FactorStore for PostgresStore {
     ) -> Result<PasskeyAdded, Error> {
         self.bounded(async {
             let mut act = self.begin().await?;
-            hold(&mut act, &passkey.user_id).await?;
+            if !hold_from(&mut act, &passkey.user_id, ends.keep).await? {
+                return Ok(PasskeyAdded::Refused);
+            }
             let added = sqlx::query(sql::factors::ADD_PASSKEY)
                 .bind(passkey.id.as_bytes().as_slice())
                 .bind(passkey.user_id.as_str())
@@ -147,7 +162,9 @@ impl FactorStore for PostgresStore {
     async fn remove_passkey(&self, user: &UserId, id: &TokenHash, ends: Ends<'_>) -> Result<bool, Error> {
         self.bounded(async {
             let mut act = self.begin().await?;
-            hold(&mut act, user).await?;
+            if !hold_from(&mut act, user, ends.keep).await? {
+                return Ok(false);
+            }
             let removed =
                 sqlx::query(sql::factors::REMOVE_PASSKEY).bind(id.as_bytes().as_slice()).bind(user.as_str());
             if removed.execute(&mut *act).await?.rows_affected() == 0 {

@@ -18,6 +18,7 @@ pub(in crate::store) const DELETE_SESSION: &str = "DELETE FROM sessions WHERE id
 pub(in crate::store) const DELETE_OWN_SESSION: &str = "DELETE FROM sessions WHERE id = $1 AND user_id = $2";
 pub(in crate::store) const DELETE_OTHER_SESSIONS: &str =
     "DELETE FROM sessions WHERE user_id = $1 AND id <> $2 RETURNING id";
+pub(in crate::store) const HAS_SESSION: &str = "SELECT COUNT(*) FROM sessions WHERE id = $1 AND user_id = $2";
 pub(in crate::store) const COUNT_SESSIONS: &str = "SELECT COUNT(*) FROM sessions WHERE user_id = $1";
 /// One session comes first, whatever its times say; if it is gone already, another has its place.
 pub(in crate::store) const DELETE_OLDEST_SESSIONS: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions \
@@ -32,6 +33,7 @@ pub(super) const ALL: &[&str] = &[
     DELETE_SESSION,
     DELETE_OWN_SESSION,
     DELETE_OTHER_SESSIONS,
+    HAS_SESSION,
     COUNT_SESSIONS,
     DELETE_OLDEST_SESSIONS,
 ];

@@ -2,6 +2,7 @@
 
 use rocket::async_trait;
 
+use super::accounts::hold_from;
 use super::{SqliteStore, expired};
 use crate::clock::Timestamp;
 use crate::model::{AccessTokenRecord, User, UserId};
@@ -12,7 +13,12 @@ use crate::store::{AccessTokens, Error, sql};
 
 #[async_trait]
 impl AccessTokens for SqliteStore {
-    async fn insert_access_token(&self, token: &AccessTokenRecord, most: u32) -> Result<bool, Error> {
+    async fn insert_access_token(
+        &self,
+        token: &AccessTokenRecord,
+        from: Option<&TokenHash>,
+        most: u32,
+    ) -> Result<bool, Error> {
         let query = sqlx::query(sql::access_tokens::INSERT_ACCESS_TOKEN)
             .bind(token.id.as_bytes().as_slice())
             .bind(token.user_id.as_str())
@@ -21,7 +27,16 @@ impl AccessTokens for SqliteStore {
             .bind(token.created_at.0)
             .bind(token.expires_at.0)
             .bind(i64::from(most));
-        self.change(query).await
+        self.bounded(async {
+            let mut act = self.begin().await?;
+            if !hold_from(&mut act, &token.user_id, from).await? {
+                return Ok(false);
+            }
+            let inserted = query.execute(&mut *act).await?.rows_affected() > 0;
+            act.commit().await?;
+            Ok(inserted)
+        })
+        .await
     }
 
     async fn find_access_token(&self, id: &TokenHash) -> Result<Option<(AccessTokenRecord, User)>, Error> {
