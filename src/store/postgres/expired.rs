@@ -1,7 +1,7 @@
 //! Deleting what expired, in PostgreSQL: oldest first, so many at once.
 //!
-//! The rows are found in the index on their end and deleted at their place. Looked up by their keys instead, they would be
-//! joined with the whole table, for every batch anew, wherever the planner knows little of a table that has just grown.
+//! The rows are found in the index on their end and deleted at their place. Without an order the planner takes the first of
+//! the table's rows instead, and reads through those that the batches before have left dead: the more are gone, the longer.
 //!
 //! Rows that somebody holds at the moment are passed over: a sign-in that counts goes first, and instances that clean up at
 //! the same time share the work.
