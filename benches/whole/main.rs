@@ -8,6 +8,7 @@
 //! cargo bench --bench whole -- plot             # draws docs/performance/growth.svg from that file
 //! cargo bench --bench whole -- startup          # from exec to the first answer
 //! cargo bench --bench whole -- flood            # sign-ins as fast as the cores can, and what others wait meanwhile
+//! cargo bench --bench whole -- storm            # 500 sign-ins at once over fresh connections
 //! ```
 //!
 //! They report; nothing here fails because of a time.
@@ -30,6 +31,13 @@ mod plot;
 #[path = "../../tests/support/postgres.rs"]
 mod postgres;
 mod program;
+#[path = "../../tests/process/service.rs"]
+#[expect(dead_code, reason = "a measurement needs little of it")]
+mod service;
+mod storm;
+#[path = "../../tests/process/wire.rs"]
+#[expect(dead_code, clippy::indexing_slicing, reason = "a measurement needs little of it")]
+mod wire;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -43,8 +51,9 @@ fn main() {
         ["admin", rest @ ..] => admin::report(rest),
         ["startup"] => program::startup(),
         ["flood"] => program::flood(),
+        ["storm"] => storm::report(),
         ["plot"] => plot::draw(),
-        _ => say("usage: … -- instructions | load | growth | plot | admin | startup | flood"),
+        _ => say("usage: … -- instructions | load | growth | plot | admin | startup | flood | storm"),
     }
 }
 
