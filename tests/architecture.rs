@@ -150,3 +150,36 @@ fn only_one_file_builds_cookies() {
         assert_eq!(builds, path.ends_with("session/cookies.rs"), "{}", path.display());
     }
 }
+
+/// The files of the suite that reach the store themselves, and why. All others see what people, scripts and hosts see, through
+/// `countersign::testing`: what a test wants to do to an application or to know of it belongs there, for hosts want it too.
+const REACHES_THE_STORE: &[(&str, &str)] = &[
+    ("app.rs", "opens the store that faults are injected into"),
+    ("faults.rs", "injects them"),
+    (
+        "confirmed.rs",
+        "makes a row that nothing of today makes: a factor of somebody who confirmed no address",
+    ),
+    ("credentials.rs", "the row is the subject: with which cost a password was hashed"),
+    ("rotation.rs", "the row is the subject: by which secret it was sealed"),
+    ("dump.rs", "compares whole databases, to show that nothing was written"),
+    ("csrf.rs", "compares whole databases, to show that nothing was written"),
+];
+
+#[test]
+fn the_suite_uses_the_testing_kit() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite");
+    let mut reaching = Vec::new();
+    for path in files(&root) {
+        let text = fs::read_to_string(&path).unwrap();
+        let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        // The methods of the store are those of its traits, which have to be imported.
+        if code.iter().any(|line| line.contains("countersign::store") || line.contains("sqlx::")) {
+            reaching.push(path.file_name().unwrap().to_str().unwrap().to_owned());
+        }
+    }
+    reaching.sort();
+    let mut listed: Vec<&str> = REACHES_THE_STORE.iter().map(|(file, _)| *file).collect();
+    listed.sort_unstable();
+    assert_eq!(reaching, listed, "use `countersign::testing`, or list the file and the reason");
+}

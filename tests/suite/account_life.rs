@@ -1,7 +1,6 @@
 //! The life of an account: confirming and changing its address, a forgotten password, a first one, its data, its end; and
 //! the recent sign-in that this needs.
 
-use countersign::store::Users as _;
 use countersign::{Fresh, Policy};
 
 use crate::app::{App, START, STRATEGIES, Setup};
@@ -355,7 +354,7 @@ async fn a_deleted_account_is_gone_everywhere_at_once() {
             thief.set_cookie("next-auth.session-token", &copy);
             assert_eq!(thief.me().await.0, 401, "{strategy}");
         }
-        assert!(app.store.find_user(&id).await.unwrap().is_none());
+        assert!(app.users().await.is_empty());
         assert_eq!(app.browser().try_sign_in("ada@example.com", PASSWORD).await.status, 401);
         app.mail("ada@example.com", "Your account at Countersign was deleted").await;
         // Another instance learns it from the store.
@@ -407,8 +406,7 @@ async fn a_disabled_user_gets_nothing() {
     let link = app.mail("ada@example.com", "Sign in").await;
     post(&mut asking, "forgot-password", &[("email", "ada@example.com")]).await;
     let reset = app.mail("ada@example.com", "Choose a new password").await;
-    let user = app.user("ada@example.com").await.unwrap();
-    assert!(app.store.disable_user(&user.id, START, START.plus(9999)).await.unwrap());
+    app.disable("ada@example.com").await;
     assert!(follow(&mut asking, link.link().unwrap()).await.location().ends_with("error=Verification"));
     let page = asking.visit(path_of(reset.link().unwrap())).await;
     assert_eq!(page.status, 200);

@@ -5,18 +5,15 @@ use std::sync::Arc;
 
 use countersign::clock::{ManualClock, Timestamp};
 use countersign::mail::{CapturedMails, Mail};
-use countersign::model::User;
 use countersign::store::{self, Database, OpenOptions, Store};
 pub(crate) use countersign::testing::START;
 use countersign::testing::TestApp;
-use countersign::{Countersign, Policy, SecurityHeaders};
+use countersign::{Countersign, OptionalSession, Policy, SecurityHeaders, Session, Token};
 use rocket::figment::Figment;
 use rocket::figment::providers::{Format as _, Toml};
-use rocket::local::asynchronous::Client;
 use rocket::{Build, Rocket};
 use tempfile::TempDir;
 
-use crate::browser::Browser;
 use crate::faults::FaultyStore;
 use crate::logs::{Eavesdropper, Watch};
 
@@ -87,19 +84,22 @@ impl Setup {
     pub(crate) async fn start_in(self, folder: TempDir, clock: ManualClock) -> App {
         let watch = Watch::begin();
         let store = Arc::new(FaultyStore::new(open(folder.path()).await));
-        let rocket = rocket::custom(figment(&self.strategy, &self.toml, folder.path()))
+        let rocket = self.rocket(folder.path());
+        let kit = TestApp::of(rocket).clock(clock.clone()).store(Arc::clone(&store) as Arc<dyn Store>);
+        let kit = kit.start().await;
+        let mails = kit.mails().clone();
+        App { kit, clock, store, folder, mails, watch }
+    }
+
+    fn rocket(self, folder: &Path) -> Rocket<Build> {
+        let rocket = rocket::custom(figment(&self.strategy, &self.toml, folder))
             .attach((self.fairing)(Countersign::fairing()))
             .attach(SecurityHeaders)
             .attach(Eavesdropper)
             .mount("/", Policy::Session.routes(rocket::routes![me, page]))
             .mount("/", Policy::Token.routes(rocket::routes![claims]))
             .mount("/", Policy::Public.routes(rocket::routes![maybe]));
-        let kit = TestApp::of((self.build)(rocket))
-            .clock(clock.clone())
-            .store(Arc::clone(&store) as Arc<dyn Store>);
-        let kit = kit.start().await;
-        let mails = kit.mails().clone();
-        App { kit, clock, store, folder, mails, watch }
+        (self.build)(rocket)
     }
 }
 
@@ -123,7 +123,7 @@ pub(crate) async fn open(folder: &Path) -> Arc<dyn Store> {
         database: Database::Sqlite(folder.join("test.db")),
         max_connections: 4,
         // However slow this machine is: what a call meets that takes too long is the business of `faults`.
-        timeout: std::time::Duration::from_secs(60),
+        timeout: std::time::Duration::from_mins(1),
     };
     store::open(&options).await.unwrap()
 }
@@ -132,16 +132,6 @@ impl App {
     /// With the defaults.
     pub(crate) async fn new(strategy: &str) -> Self {
         Setup::new(strategy).start().await
-    }
-
-    /// Rocket's client.
-    pub(crate) fn client(&self) -> &Client {
-        self.kit.client()
-    }
-
-    /// A browser without cookies.
-    pub(crate) fn browser(&self) -> Browser<'_> {
-        self.kit.browser()
     }
 
     /// Stops the application and starts it again on the same database.
@@ -174,24 +164,30 @@ impl App {
 
     /// Confirms the address of somebody who signed up with it.
     pub(crate) async fn confirm(&self, email: &str) {
-        self.kit.confirm_email(email).await;
-    }
-
-    /// The user of an address.
-    pub(crate) async fn user(&self, email: &str) -> Option<User> {
-        self.kit.user(email).await
+        self.confirm_email(email).await;
     }
 
     /// The ids of an address's sessions, as the forms name them.
     pub(crate) async fn session_ids(&self, email: &str) -> Vec<String> {
-        let user = self.user(email).await.unwrap().id;
-        let sessions = self.store.list_sessions(&user).await.unwrap();
-        sessions.iter().map(|session| session.id.to_hex()).collect()
+        self.sessions(email).await.iter().map(|session| session.id.to_hex()).collect()
+    }
+
+    /// Another instance of the application, on the same database.
+    pub(crate) async fn elsewhere(&self, setup: Setup) -> TestApp {
+        let store = Arc::clone(&self.store) as Arc<dyn Store>;
+        let rocket = setup.rocket(self.folder.path());
+        TestApp::of(rocket).clock(self.clock.clone()).store(store).start().await
     }
 }
 
-use countersign::store::Sessions as _;
-use countersign::{OptionalSession, Session, Token};
+/// What the testing kit can do, an application of the suite can do.
+impl std::ops::Deref for App {
+    type Target = TestApp;
+
+    fn deref(&self) -> &TestApp {
+        &self.kit
+    }
+}
 
 #[rocket::get("/me")]
 fn me(session: Session) -> String {

@@ -3,8 +3,6 @@
 
 use countersign::clock::Timestamp;
 use countersign::guards::Auth;
-use countersign::model::Permission;
-use countersign::store::{Accounts as _, FactorStore as _, Roles as _};
 use countersign::token::{Claims, Codec, CodecOptions};
 use countersign::{Scope, ScopeName};
 
@@ -169,8 +167,7 @@ async fn an_administrator_acts_after_a_recent_proof_only() {
         app.browser().sign_up("eve@example.com").await;
         let eve = app.user("eve@example.com").await.unwrap().id;
         let mut ada = app.browser().enter("ada@example.com").await;
-        let adas = app.user("ada@example.com").await.unwrap().id;
-        app.store.grant_role(&adas, &Permission::parse("admin").unwrap(), START).await.unwrap();
+        app.grant_role("ada@example.com", "admin").await;
         let path = format!("admin/users/{eve}");
         app.clock.advance(901);
         assert_eq!(ada.get(&format!("/api/auth/{path}")).await.status, 200, "{strategy}");
@@ -178,7 +175,7 @@ async fn an_administrator_acts_after_a_recent_proof_only() {
             let refused = post(&mut ada, &path, &act).await;
             assert_eq!((refused.status, &refused.json()["code"]), (403, &"reauthentication_required".into()));
         }
-        assert!(app.store.roles_of(&eve).await.unwrap().is_empty(), "{strategy}");
+        assert!(app.roles("eve@example.com").await.is_empty(), "{strategy}");
         let mut ada = app.browser().enter_again("ada@example.com").await;
         let granted = post(&mut ada, &path, &[("act", "grant"), ("role", "editor")]).await;
         assert_eq!(granted.status, 303, "{strategy}");
@@ -222,7 +219,7 @@ async fn one_client_cannot_keep_somebody_from_being_written_to() {
         }
     }
     assert_eq!(forgot("203.0.113.4").await, 429);
-    let records = app.records().await;
+    let records = app.audit_records().await;
     let limits = records.iter().filter(|record| record.entry.event == "limit.hit");
     assert!(limits.count() >= 2, "and the log tells");
 }
@@ -237,13 +234,12 @@ async fn a_first_proof_leaves_no_link_behind() {
         let app = Setup::new(strategy).toml(&toml).start().await;
         let mut ada = enter_by_mail(&app, "ada@example.com").await;
         let (phone, _) = switch_on(&app, &mut ada).await;
-        let id = app.user("ada@example.com").await.unwrap().id;
         let there = serde_json::json!({ "sub": "eve", "email": "ada@example.com", "email_verified": true });
         let mut eve = app.browser();
         let answer = sign_in(&mut eve, &idp, &there).await;
         assert!(answer.location().ends_with("/api/auth/factor"), "{strategy}: {}", answer.location());
         assert_eq!(eve.me().await.0, 401, "{strategy}");
-        assert!(app.store.list_accounts(&id).await.unwrap().is_empty(), "{strategy}: no link");
+        assert!(app.linked_accounts("ada@example.com").await.is_empty(), "{strategy}: no link");
         app.clock.advance(60);
         assert_eq!(second_proof(&mut eve, &code(&phone, &app)).await.status, 200, "{strategy}");
         assert_eq!(eve.me().await.0, 200, "{strategy}: both proofs sign in");
@@ -259,7 +255,6 @@ async fn a_mailbox_for_a_minute_beats_no_second_factor() {
         let app = app(strategy).await;
         let mut ada = app.browser().enter("ada@example.com").await;
         let confirmation = app.mail("ada@example.com", "Confirm").await;
-        let id = app.user("ada@example.com").await.unwrap().id;
         let totp = "account/security/totp";
         let refused = ada.get(&format!("/api/auth/{totp}")).await;
         assert_eq!((refused.status, &refused.json()["code"]), (403, &"email_unconfirmed".into()));
@@ -273,7 +268,7 @@ async fn a_mailbox_for_a_minute_beats_no_second_factor() {
             let code = refused.json()["code"].clone();
             assert_eq!((refused.status, code), (403, "email_unconfirmed".into()), "{strategy}: {path}");
         }
-        let factors = app.store.find_factors(&id).await.unwrap();
+        let factors = app.factors("ada@example.com").await;
         assert_eq!((factors.is_on(), factors.recovery_codes), (false, 0), "{strategy}");
 
         assert!(follow(&mut ada, confirmation.link().unwrap()).await.location().ends_with("email_verified"));
@@ -291,7 +286,7 @@ async fn a_mailbox_for_a_minute_beats_no_second_factor() {
         let answer = eve.try_sign_in("ada@example.com", NEW).await;
         assert!(answer.json()["url"].as_str().unwrap().ends_with("/api/auth/factor"), "{strategy}");
         assert_eq!(eve.me().await.0, 401, "{strategy}");
-        assert!(app.store.find_factors(&id).await.unwrap().is_on(), "{strategy}");
+        assert!(app.factors("ada@example.com").await.is_on(), "{strategy}");
         assert_eq!(
             second_proof(&mut eve, &code(&phone, &app)).await.status,
             200,
@@ -365,8 +360,7 @@ async fn an_account_that_is_unlinked_keeps_nobody_in() {
         // From one session into another, by an address that reads her mail.
         post(&mut eve, "account/email", &[("email", "eve@example.com")]).await;
         let pending = app.mail("eve@example.com", "Confirm your new address").await;
-        let user = app.user("ada@example.com").await.unwrap().id;
-        let link = app.store.list_accounts(&user).await.unwrap()[0].id.clone();
+        let link = app.linked_accounts("ada@example.com").await[0].id.clone();
         let gone = post(&mut own, "account/unlink", &[("id", &link)]).await;
         assert!(gone.location().ends_with("notice=account_unlinked"), "{strategy}: {}", gone.location());
         assert_eq!(own.me().await.0, 200, "{strategy}: where it was done");

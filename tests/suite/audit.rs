@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use countersign::audit::verify;
 use countersign::model::AuditRecord;
-use countersign::store::{Audit as _, AuditFilter, Sessions as _};
 use countersign::testing::SoftPasskey;
 use rocket::http::Status;
 use serde_json::{Value, json};
@@ -15,21 +14,9 @@ use crate::factors;
 use crate::idp::Idp;
 
 impl App {
-    /// Writes the refusals that wait.
-    pub(crate) async fn flush_audit(&self) {
-        let auth = self.client().rocket().state::<countersign::guards::Auth>().unwrap();
-        auth.sign_in.as_ref().unwrap().audit().flush().await.unwrap();
-    }
-
-    /// All records.
-    pub(crate) async fn records(&self) -> Vec<AuditRecord> {
-        self.flush_audit().await;
-        self.store.audit_after(0, &AuditFilter::default(), 10_000).await.unwrap()
-    }
-
     /// What was recorded since there were `from` records: event and details.
     async fn told(&self, from: usize) -> Vec<String> {
-        let records = self.records().await;
+        let records = self.audit_records().await;
         let new = records.iter().skip(from);
         new.map(|record| format!("{} {}", record.entry.event, record.entry.details)).collect()
     }
@@ -64,8 +51,8 @@ async fn every_act_is_one_record() {
         requests.push(name(&others));
         requests.push(name(&phone.try_sign_in("ada@example.com", PASSWORD).await));
         let user = app.user("ada@example.com").await.unwrap().id;
-        let sessions = app.store.list_sessions(&user).await.unwrap();
-        let records = app.records().await;
+        let sessions = app.sessions("ada@example.com").await;
+        let records = app.audit_records().await;
         let own = records[1].entry.session_id.unwrap();
         let other = sessions.iter().find(|session| session.id != own).unwrap().id.to_hex();
         requests.push(name(&post(&mut ada, "/api/auth/account/sessions/end", &[("id", &other)]).await));
@@ -73,7 +60,7 @@ async fn every_act_is_one_record() {
         requests.push(name(&post(&mut ada, "/api/auth/account/password", &change).await));
         requests.push(name(&ada.sign_out().await));
 
-        let records = app.records().await;
+        let records = app.audit_records().await;
         let events: Vec<&str> = records.iter().map(|record| record.entry.event.as_str()).collect();
         let expected = [
             "sign_up.succeeded",
@@ -115,7 +102,7 @@ async fn every_refusal_is_recorded_and_says_why() {
         .start()
         .await;
     let mut ada = app.browser().enter("ada@example.com").await;
-    let from = app.records().await.len();
+    let from = app.audit_records().await.len();
     let mut eve = app.browser();
     eve.sign_up("ada@example.com").await;
     eve.sign_up("third@example.com").await;
@@ -152,7 +139,7 @@ async fn every_refusal_is_recorded_and_says_why() {
     told.sort();
     expected.sort();
     assert_eq!(told, expected);
-    let records = app.records().await;
+    let records = app.audit_records().await;
     assert!(records.iter().skip(from).all(|record| record.entry.outcome == "refused"));
     assert!(records.iter().all(|record| record.entry.request_id.is_some()));
 }
@@ -170,7 +157,7 @@ async fn what_was_typed_and_is_no_address_is_not_recorded() {
         app.browser().try_sign_in(typed, "hunter3hunter3").await;
     }
     app.browser().try_sign_in(" Ada@Example.COM ", "hunter3hunter3").await;
-    let records = app.records().await;
+    let records = app.audit_records().await;
     let named: Vec<Option<&str>> = records.iter().map(|record| record.entry.email.as_deref()).collect();
     assert_eq!(named, [None, Some("ada@example.com")]);
     let all = format!("{records:?}");
@@ -187,9 +174,9 @@ async fn a_flood_of_refusals_is_a_few_records_and_a_number() {
         app.browser().with_header("X-Forwarded-For", &from).get("/me").await;
         app.browser().get("/me").await;
     }
-    assert_eq!(app.records().await.len(), 10);
+    assert_eq!(app.audit_records().await.len(), 10);
     app.clock.advance(60);
-    let records = app.records().await;
+    let records = app.audit_records().await;
     let mut numbers = BTreeMap::new();
     for record in &records[10..] {
         let details = details(record);
@@ -213,7 +200,7 @@ async fn a_record_that_cannot_be_stored_does_not_vanish() {
     for attempt in 0..20 {
         let mut ada = app.browser();
         ada.try_sign_in("unstored@example.com", PASSWORD).await;
-        let (token, before) = (ada.csrf().await, app.records().await.len());
+        let (token, before) = (ada.csrf().await, app.audit_records().await.len());
         app.store.fail_after(1 + attempt % 4);
         let answer = ada.clone().form("/api/auth/signout", &[("csrfToken", &token), ("json", "true")]).await;
         app.store.recover();
@@ -247,11 +234,11 @@ async fn records_are_kept_as_long_as_configured() {
     let auth = app.client().rocket().state::<countersign::guards::Auth>().unwrap();
     let audit = auth.sign_in.as_ref().unwrap().audit();
     audit.prune().await.unwrap();
-    assert_eq!(app.records().await.len(), 2);
+    assert_eq!(app.audit_records().await.len(), 2);
     app.clock.advance(1);
     app.browser().try_sign_in("ada@example.com", PASSWORD).await;
     audit.prune().await.unwrap();
-    assert_eq!(app.records().await.len(), 1);
+    assert_eq!(app.audit_records().await.len(), 1);
     let verified = verify(&*app.store).await.unwrap();
     assert_eq!((verified.records, verified.anchor.sequence), (1, 2));
 }
@@ -262,7 +249,7 @@ async fn a_sign_in_is_recorded_with_its_provider() {
     let idp = Idp::start().await;
     let app = crate::oidc::start(&idp, "jwt").await;
     let last = async |app: &App| {
-        let records = app.records().await;
+        let records = app.audit_records().await;
         let last = records.iter().rev().find(|record| record.entry.event == "sign_in.succeeded");
         last.map(|record| record.entry.details.clone()).unwrap_or_default()
     };

@@ -3,12 +3,12 @@
 use countersign::Countersign;
 use countersign::clock::{Clock as _, SystemClock};
 use countersign::model::TotpRecord;
-use countersign::store::{Ends, FactorStore as _, Sessions as _};
+use countersign::store::{Ends, FactorStore as _};
 
 use crate::app::{App, START, figment};
 use crate::browser::{Browser, Steps as _};
 use crate::email::follow;
-use crate::factors::{app_of, factors, field, first_proof, texts};
+use crate::factors::{app_of, field, first_proof, texts};
 
 /// Which of the forms that give a factor a page has.
 fn offered(page: &str) -> (bool, bool, bool) {
@@ -50,7 +50,7 @@ async fn factors_from_before_stay_until_they_are_taken_away() {
     let mut ada = app.browser().enter("ada@example.com").await;
     let user = app.user("ada@example.com").await.unwrap().id;
     let totp = TotpRecord { secret: "x".to_owned(), last_step: 0, created_at: START };
-    let session = app.store.list_sessions(&user).await.unwrap().remove(0).id;
+    let session = app.sessions("ada@example.com").await.remove(0).id;
     let ends = Ends { keep: Some(&session), until: START.plus(1000) };
     assert!(app.store.enable_totp(&user, &totp, &[], ends).await.unwrap());
     first_proof(&app, "ada@example.com").await;
@@ -64,7 +64,7 @@ async fn factors_from_before_stay_until_they_are_taken_away() {
     let token = ada.csrf().await;
     let done = ada.form("/api/auth/account/security/totp/disable", &[("csrfToken", &token)]).await;
     assert_eq!(done.status, 303, "{}", done.body);
-    assert!(!factors(&app, &user).await.is_on());
+    assert!(!app.factors("ada@example.com").await.is_on());
 }
 
 /// Where no mail is sent nobody arrives by mail, and nobody can confirm an address: factors need none there.

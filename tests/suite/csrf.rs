@@ -6,8 +6,6 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use countersign::model::Permission;
-use countersign::store::Roles as _;
 use countersign::{CsrfForm, CsrfJson, Session};
 use rocket::form::Form;
 use rocket::http::{ContentType, Method};
@@ -15,7 +13,7 @@ use rocket::{FromForm, State};
 use serde_json::{Value, json};
 use sqlx::SqlitePool;
 
-use crate::app::{App, START, STRATEGIES, Setup};
+use crate::app::{App, STRATEGIES, Setup};
 use crate::browser::{Answer, Browser, PASSWORD, Steps as _};
 
 /// Routes that answer everybody: what they do is no effect. Each says why.
@@ -43,8 +41,7 @@ const FIELDS: [(&str, &str); 15] = [
 /// Somebody who may do everything: what is refused is refused for what it is, and not for want of a role.
 async fn enter<'a>(app: &'a App, email: &str) -> Browser<'a> {
     let browser = app.browser().enter(email).await;
-    let admin = Permission::parse("admin").unwrap();
-    app.store.grant_role(&app.user(email).await.unwrap().id, &admin, START).await.unwrap();
+    app.grant_role(email, "admin").await;
     browser
 }
 

@@ -1,12 +1,10 @@
 //! Second factors: codes, recovery codes, passkeys.
 
-use countersign::model::UserId;
-use countersign::store::{FactorStore as _, Users as _};
 use countersign::testing::SoftPasskey;
 use scraper::{Html, Selector};
 use totp_rs::{Builder, Secret, Totp};
 
-use crate::app::{App, START, STRATEGIES};
+use crate::app::{App, STRATEGIES};
 use crate::browser::{Answer, Browser, PASSWORD, Steps as _};
 
 pub(crate) const ORIGIN: &str = "http://localhost:8000";
@@ -177,8 +175,7 @@ async fn recovery_codes_work_once_each_and_are_kept_by_hash() {
     assert_eq!(second_proof(&mut half, &codes[0].to_uppercase()).await.status, 200);
     let mut half = first_proof(&app, "ada@example.com").await;
     assert_eq!(second_proof(&mut half, &codes[0]).await.status, 401, "used");
-    let user = app.user("ada@example.com").await.unwrap().id;
-    assert_eq!(factors(&app, &user).await.recovery_codes, 9);
+    assert_eq!(app.factors("ada@example.com").await.recovery_codes, 9);
     let token = ada.csrf().await;
     let fresh = ada.form("/api/auth/account/security/recovery-codes", &[("csrfToken", &token)]).await;
     let fresh = texts(&fresh.body, ".codes code");
@@ -191,10 +188,6 @@ async fn recovery_codes_work_once_each_and_are_kept_by_hash() {
         assert!(!kept.windows(plain.len()).any(|bytes| bytes == plain.as_bytes()), "in the clear");
     }
     assert_eq!(second_proof(&mut half, &fresh[0]).await.status, 200);
-}
-
-pub(crate) async fn factors(app: &App, user: &UserId) -> countersign::model::Factors {
-    app.store.find_factors(user).await.unwrap()
 }
 
 // ASVS: 7.4.3
@@ -335,8 +328,7 @@ async fn a_passkey_belongs_to_its_owner() {
     let token = bob.csrf().await;
     let answer = bob.form(path, &[("csrfToken", &token), ("id", &id)]).await;
     assert_eq!(answer.status, 404, "somebody else's and none look alike");
-    let user = app.user("ada@example.com").await.unwrap().id;
-    assert_eq!(factors(&app, &user).await.passkeys.len(), 1, "the row is still there");
+    assert_eq!(app.factors("ada@example.com").await.passkeys.len(), 1, "the row is still there");
     // Bob's key is not Ada's second proof.
     let mut bobs = SoftPasskey::new(ORIGIN, "localhost");
     bob.add_passkey(&mut bobs).await;
@@ -350,8 +342,7 @@ async fn a_passkey_belongs_to_its_owner() {
     let mut browser = app.browser();
     let answer = key.get(&options(&mut browser, "/api/auth/passkey/options").await);
     assert_eq!(enter_by(&mut browser, "/api/auth/callback/passkey", &answer).await.status, 401);
-    let user = app.user("bob@example.com").await.unwrap().id;
-    app.store.disable_user(&user, START, START.plus(1000)).await.unwrap();
+    app.disable("bob@example.com").await;
     let mut browser = app.browser();
     let answer = bobs.get(&options(&mut browser, "/api/auth/passkey/options").await);
     assert_eq!(enter_by(&mut browser, "/api/auth/callback/passkey", &answer).await.status, 401);
@@ -362,8 +353,7 @@ async fn secrets_of_codes_rotate() {
     let app = App::new("jwt").await;
     let mut ada = app.browser().enter("ada@example.com").await;
     let (phone, _) = switch_on(&app, &mut ada).await;
-    let user = app.user("ada@example.com").await.unwrap().id;
-    let before = factors(&app, &user).await.totp.unwrap().secret;
+    let before = app.factors("ada@example.com").await.totp.unwrap().secret;
     let both = format!(
         "[default.auth]\nsecret = [\"suite-newer-secret-0123456789-abcdefghijklmnop\", \"{}\"]",
         crate::app::SECRET
@@ -372,7 +362,7 @@ async fn secrets_of_codes_rotate() {
     app.clock.advance(60);
     let mut half = first_proof(&app, "ada@example.com").await;
     assert_eq!(second_proof(&mut half, &code(&phone, &app)).await.status, 200);
-    let after = factors(&app, &user).await.totp.unwrap().secret;
+    let after = app.factors("ada@example.com").await.totp.unwrap().secret;
     assert_ne!(before, after, "sealed anew while it was at hand");
     let new = "[default.auth]\nsecret = \"suite-newer-secret-0123456789-abcdefghijklmnop\"";
     let app = app.restart(crate::app::Setup::new("jwt").toml(new)).await;

@@ -1,6 +1,5 @@
 //! Hostile answers of other sites: each is refused, and each is one record that says what was wrong.
 
-use countersign::store::{Audit as _, AuditFilter};
 use serde_json::{Value, json};
 
 use crate::app::{App, Setup};
@@ -10,9 +9,7 @@ use crate::oidc::{ERROR, ada, begin, param, sign_in, start};
 
 /// The records of failed sign-ins since there were `from`.
 async fn failures(app: &App) -> Vec<countersign::model::AuditRecord> {
-    app.flush_audit().await;
-    let records = app.store.audit_after(0, &AuditFilter::default(), 10_000).await.unwrap();
-    records.into_iter().filter(|record| record.entry.event == "sign_in.failed").collect()
+    app.audit_records().await.into_iter().filter(|record| record.entry.event == "sign_in.failed").collect()
 }
 
 struct Scene<'a> {

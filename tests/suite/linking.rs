@@ -216,13 +216,7 @@ async fn sign_up_can_be_closed_and_a_disabled_user_stays_out() {
     let idp = Idp::start().await;
     let app = start(&idp, "database").await;
     assert_eq!(sign_in(&mut app.browser(), &idp, &ada()).await.location(), "http://localhost:8000/after");
-    let user = app.user("ada@example.com").await.unwrap();
-    let now = crate::app::START;
-    assert!(
-        countersign::store::Users::disable_user(&*app.store, &user.id, now, now.plus(9_999_999))
-            .await
-            .unwrap()
-    );
+    app.disable("ada@example.com").await;
     let mut browser = app.browser();
     let answer = sign_in(&mut browser, &idp, &ada()).await;
     assert!(answer.location().ends_with("error=AccessDenied"), "{}", answer.location());
@@ -274,8 +268,7 @@ async fn unlinking_leaves_a_way_in_and_other_peoples_links_alone() {
     let app = Setup::new("jwt").toml(&idp.toml("acme")).toml(no_links).start().await;
     let mut newcomer = app.browser();
     sign_in(&mut newcomer, &idp, &ada()).await;
-    let user = app.user("ada@example.com").await.unwrap();
-    let id = countersign::store::Accounts::list_accounts(&*app.store, &user.id).await.unwrap()[0].id.clone();
+    let id = app.linked_accounts("ada@example.com").await[0].id.clone();
     let mut eve = app.browser().enter("eve@example.com").await;
     let token = eve.csrf().await;
     let answer = eve.form("/api/auth/account/unlink", &[("csrfToken", &token), ("id", &id)]).await;

@@ -1,6 +1,5 @@
 //! A new way into an account is added after a recent proof of whose it is, and the last one is not taken away.
 
-use countersign::store::Accounts as _;
 use serde_json::{Value, json};
 
 use crate::app::{App, STRATEGIES, Setup};
@@ -31,8 +30,7 @@ async fn press_link(browser: &mut Browser<'_>, script: bool) -> Answer {
 }
 
 async fn links(app: &App, email: &str) -> usize {
-    let user = app.user(email).await.unwrap();
-    app.store.list_accounts(&user.id).await.unwrap().len()
+    app.linked_accounts(email).await.len()
 }
 
 // ASVS: 7.5.1
@@ -113,8 +111,7 @@ async fn only_sites_that_know_the_person_are_offered() {
 }
 
 async fn unlink(app: &App, browser: &mut Browser<'_>, email: &str) -> String {
-    let user = app.user(email).await.unwrap();
-    let id = app.store.list_accounts(&user.id).await.unwrap()[0].id.clone();
+    let id = app.linked_accounts(email).await[0].id.clone();
     let token = browser.csrf().await;
     let answer = browser.form("/api/auth/account/unlink", &[("csrfToken", &token), ("id", &id)]).await;
     answer.location().rsplit_once("notice=").unwrap().1.to_owned()

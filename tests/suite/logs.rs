@@ -224,7 +224,7 @@ async fn every_line_is_json_whatever_is_sent() {
         ))
         .await;
     }
-    app.flush_audit().await;
+    app.audit_records().await;
     let log = logged();
     assert!(!log.contains('\u{1b}') && !log.contains('\r') && !log.contains('\u{7}'));
     let mut lines = 0;

@@ -1,9 +1,8 @@
 //! Who asks for mail learns nothing by it, and nobody's mailbox is flooded: whatever the mail is for.
 
-use countersign::store::Users as _;
 use serde_json::json;
 
-use crate::app::{App, START, Setup};
+use crate::app::{App, Setup};
 use crate::browser::{Answer, Browser, PASSWORD, Steps as _};
 use crate::email::shape;
 use crate::idp::Idp;
@@ -93,8 +92,7 @@ async fn people(idp: &Idp) -> (App, [&'static str; 4]) {
     let app = Setup::new("jwt").toml(&idp.toml("acme")).toml(closed).toml(toml).start().await;
     app.browser().sign_up("known@example.com").await;
     app.browser().sign_up("off@example.com").await;
-    let off = app.user("off@example.com").await.unwrap();
-    app.store.disable_user(&off.id, START, START.plus(9)).await.unwrap();
+    app.disable("off@example.com").await;
     let claims = json!({ "sub": "1", "email": "site@example.com", "email_verified": true });
     sign_in(&mut app.browser(), idp, &claims).await;
     assert!(app.user("site@example.com").await.is_some());

@@ -1,7 +1,6 @@
 //! Whatever changes who gets into an account is told to its owner by mail, in the language of the page.
 
 use countersign::mail::Mail;
-use countersign::store::{Accounts as _, FactorStore as _};
 use countersign::testing::SoftPasskey;
 use serde_json::json;
 
@@ -116,8 +115,7 @@ async fn every_change_is_told_to_the_owner() {
         assert!(ada.add_passkey(&mut key).await.status < 400);
         let mail = told(&[]).await;
         assert!(!mail.text.contains("Test"), "nobody's words but ours: {}", mail.text);
-        let user = app.user("ada@example.com").await.unwrap();
-        let id = app.store.find_factors(&user.id).await.unwrap().passkeys[0].id.to_hex();
+        let id = app.factors("ada@example.com").await.passkeys[0].id.to_hex();
         post(&mut ada, "account/security/passkeys/remove", &[("id", &id)]).await;
         told(&[]).await;
 
@@ -125,7 +123,7 @@ async fn every_change_is_told_to_the_owner() {
         assert!(!sign_in(&mut ada, &idp, &elsewhere).await.location().contains("error"));
         let mail = told(&["Eve", "eve@", "1816"]).await;
         assert!(mail.text.contains("Acme"), "{}", mail.text);
-        let id = app.store.list_accounts(&user.id).await.unwrap()[0].id.clone();
+        let id = app.linked_accounts("ada@example.com").await[0].id.clone();
         post(&mut ada, "account/unlink", &[("id", &id)]).await;
         told(&["Eve", "1816"]).await;
 

@@ -1,7 +1,5 @@
 //! What somebody is given who asks for everything that is stored about them: what they added to their account, too.
 
-use countersign::model::Permission;
-use countersign::store::Roles as _;
 use countersign::testing::SoftPasskey;
 use serde_json::json;
 
@@ -20,8 +18,7 @@ async fn it_tells_of_links_tokens_roles_and_passkeys_and_gives_none_of_them() {
         idp.follow(&app.clock);
         let mut ada = app.browser().enter("ada@example.com").await;
         app.confirm("ada@example.com").await;
-        let user = app.user("ada@example.com").await.unwrap().id;
-        app.store.grant_role(&user, &Permission::parse("editor").unwrap(), START).await.unwrap();
+        app.grant_role("ada@example.com", "editor").await;
         let mut key = SoftPasskey::new("http://localhost:8000", "localhost");
         assert!(ada.add_passkey(&mut key).await.status < 400);
         let there = json!({ "sub": "1816", "email": "countess@example.com", "name": "Countess" });

@@ -305,7 +305,7 @@ async fn check(app: &App, site: &Imitated, answer: &Answer) {
     );
     assert_eq!(user.email_verified_at.is_some(), site.proven, "{}", site.id);
     assert_eq!(user.image.as_deref(), site.image, "{}", site.id);
-    let links = countersign::store::Accounts::list_accounts(&*app.store, &user.id).await.unwrap();
+    let links = app.linked_accounts(site.email).await;
     assert_eq!(links[0].external.subject, site.subject, "{}", site.id);
     assert_eq!(links[0].external.provider, site.id);
 }

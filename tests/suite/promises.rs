@@ -1,6 +1,5 @@
 //! Small promises that belong to no page alone.
 
-use countersign::store::Users as _;
 use scraper::{Html, Selector};
 
 use crate::app::{App, STRATEGIES};
@@ -10,7 +9,7 @@ use crate::browser::Steps as _;
 #[rocket::async_test]
 async fn a_fresh_service_has_no_users_and_answers_no_other_origin() {
     let app = App::new("jwt").await;
-    assert!(app.store.list_users(None, 10).await.unwrap().is_empty(), "no default accounts");
+    assert!(app.users().await.is_empty(), "no default accounts");
     let mut elsewhere = app.browser().with_header("Origin", "https://evil.example");
     for path in ["/api/auth/session", "/api/auth/csrf", "/api/auth/providers", "/me", "/api/auth/signin"] {
         let answer = elsewhere.get(path).await;

@@ -1,11 +1,10 @@
 //! Roles, the administrator's pages, and personal access tokens.
 
-use countersign::model::{Permission, UserId};
-use countersign::store::{FactorStore as _, Roles as _, Users as _};
+use countersign::model::UserId;
 use countersign::{Role, RoleName, Scope, ScopeName};
 use scraper::{Html, Selector};
 
-use crate::app::{App, START, STRATEGIES, Setup};
+use crate::app::{App, STRATEGIES, Setup};
 use crate::browser::{Answer, Browser, Steps as _};
 use crate::faults::Fault;
 
@@ -39,11 +38,6 @@ async fn id_of(app: &App, email: &str) -> UserId {
     app.user(email).await.unwrap().id
 }
 
-async fn grant(app: &App, email: &str, role: &str) {
-    let role = Permission::parse(role).unwrap();
-    app.store.grant_role(&id_of(app, email).await, &role, START).await.unwrap();
-}
-
 fn texts(page: &str, selector: &str) -> Vec<String> {
     let document = Html::parse_document(page);
     let selector = Selector::parse(selector).unwrap();
@@ -58,11 +52,12 @@ async fn a_role_counts_from_the_next_request_on() {
         assert_eq!(nobody.get("/drafts").await.status, 401, "{strategy}");
         let mut ada = app.browser().enter("ada@example.com").await;
         assert_eq!(ada.get("/drafts").await.status, 403, "{strategy}");
-        grant(&app, "ada@example.com", "editor").await;
+        // On whichever instance it was given.
+        let elsewhere = app.elsewhere(setup(strategy)).await;
+        elsewhere.grant_role("ada@example.com", "editor").await;
         let shown = ada.get("/drafts").await;
         assert_eq!((shown.status, shown.body.as_str()), (200, "ada@example.com"), "{strategy}");
-        let role = Permission::parse("editor").unwrap();
-        app.store.take_role(&id_of(&app, "ada@example.com").await, &role).await.unwrap();
+        elsewhere.take_role("ada@example.com", "editor").await;
         assert_eq!(ada.get("/drafts").await.status, 403, "{strategy}");
         // A store that is down is no "no".
         app.store.fail_after(0);
@@ -77,7 +72,7 @@ async fn a_role_counts_from_the_next_request_on() {
 async fn the_token_carries_the_roles_of_the_sign_in() {
     let app = setup("jwt").start().await;
     app.browser().sign_up("ada@example.com").await;
-    grant(&app, "ada@example.com", "editor").await;
+    app.grant_role("ada@example.com", "editor").await;
     let mut ada = app.browser().enter_again("ada@example.com").await;
     assert_eq!(ada.get("/claims").await.json()["roles"], serde_json::json!(["editor"]));
 }
@@ -101,10 +96,10 @@ async fn administrators_see_and_change_everybody_else() {
             assert_eq!(app.browser().get(path).await.status, 401, "{strategy}: {path}");
         }
         assert_eq!(act(&mut bob, &bobs, &[("act", "grant"), ("role", "admin")]).await.status, 403);
-        assert!(app.store.roles_of(&bobs).await.unwrap().is_empty(), "nobody gives themselves a role");
+        assert!(app.roles("bob@example.com").await.is_empty(), "nobody gives themselves a role");
 
         let mut ada = app.browser().enter("ada@example.com").await;
-        grant(&app, "ada@example.com", "admin").await;
+        app.grant_role("ada@example.com", "admin").await;
         let list = ada.visit("/api/auth/admin?q=bo").await;
         assert_eq!(texts(&list.body, ".device a"), ["bob@example.com"], "{}", list.body);
         assert_eq!(ada.visit(&format!("/api/auth/admin/users/{bobs}")).await.status, 200);
@@ -148,7 +143,7 @@ async fn administrators_see_and_change_everybody_else() {
 async fn what_an_administrator_did_is_reported_as_done() {
     let app = setup("database").start().await;
     let mut ada = app.browser().enter("ada@example.com").await;
-    grant(&app, "ada@example.com", "admin").await;
+    app.grant_role("ada@example.com", "admin").await;
     let mut after_the_act = Vec::new();
     for healthy in 0.. {
         let email = format!("bob{healthy}@example.com");
@@ -175,16 +170,9 @@ async fn what_an_administrator_did_is_reported_as_done() {
 async fn a_list_goes_on_where_the_page_ended() {
     let app = setup("jwt").start().await;
     let mut ada = app.browser().enter("ada@example.com").await;
-    grant(&app, "ada@example.com", "admin").await;
+    app.grant_role("ada@example.com", "admin").await;
     for number in 0..120 {
-        let user = countersign::model::NewUser {
-            id: UserId::generate().unwrap(),
-            email: countersign::model::Email::parse(&format!("user{number:03}@example.com")).unwrap(),
-            name: None,
-            password_hash: None,
-            created_at: START,
-        };
-        let _ = app.store.create_user(&user).await.unwrap();
+        app.add_user(&format!("user{number:03}@example.com"), None).await;
     }
     let (mut path, mut seen) = ("/api/auth/admin?q=user".to_owned(), Vec::new());
     for _ in 0..3 {
@@ -203,15 +191,15 @@ async fn a_list_goes_on_where_the_page_ended() {
 #[rocket::async_test]
 async fn an_administrator_removes_lost_factors() {
     let app = setup("jwt").start().await;
-    app.browser().enter("bob@example.com").await;
+    let mut bob = app.browser().enter("bob@example.com").await;
     let bobs = id_of(&app, "bob@example.com").await;
-    let totp = countersign::model::TotpRecord { secret: "x".to_owned(), last_step: 0, created_at: START };
-    let ends = countersign::store::Ends { keep: None, until: START.plus(1000) };
-    app.store.enable_totp(&bobs, &totp, &[], ends).await.unwrap();
+    app.confirm("bob@example.com").await;
+    assert_eq!(bob.add_passkey(&mut app.passkey()).await.status, 200);
+    assert!(app.factors("bob@example.com").await.is_on());
     let mut ada = app.browser().enter("ada@example.com").await;
-    grant(&app, "ada@example.com", "admin").await;
+    app.grant_role("ada@example.com", "admin").await;
     assert_eq!(act(&mut ada, &bobs, &[("act", "remove_factors")]).await.status, 303);
-    assert!(!app.store.find_factors(&bobs).await.unwrap().is_on());
+    assert!(!app.factors("bob@example.com").await.is_on());
     let mut bob = app.browser().enter_again("bob@example.com").await;
     assert_eq!(bob.me().await.0, 200);
 }
@@ -297,8 +285,7 @@ async fn a_token_ends_with_its_time_its_revocation_and_its_owner() {
     assert_eq!(bearer(&app, &token).get("/notes").await.status, 401, "revoked");
     let made = make_token(&mut bob, "read", "30").await;
     let token = texts(&made.body, "#fresh-token").remove(0);
-    let bobs = id_of(&app, "bob@example.com").await;
-    app.store.disable_user(&bobs, START, START.plus(1000)).await.unwrap();
+    app.disable("bob@example.com").await;
     assert_eq!(bearer(&app, &token).get("/notes").await.status, 401, "its owner is disabled");
     for (scope, days) in [("nonsense", "30"), ("read", "0"), ("read", "367"), ("read", "x"), ("read", "-1")] {
         assert_eq!(make_token(&mut ada, scope, days).await.status, 400, "{scope}, {days}");

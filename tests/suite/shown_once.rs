@@ -1,6 +1,5 @@
 //! What is shown once: whichever call of the store fails, it is shown, or nothing was done.
 
-use countersign::store::FactorStore as _;
 use countersign::testing::SoftPasskey;
 
 use crate::app::{App, STRATEGIES, Setup};
@@ -70,14 +69,12 @@ async fn every_call_fails(app: &App, way: Way, fault: Fault, strategy: &str) {
     for healthy in 0.. {
         let email = format!("{way:?}.{fault:?}.{healthy}@example.com").to_lowercase();
         let mut ada = app.browser().enter(&email).await;
-        let user = app.user(&email).await.unwrap().id;
         let ready = way.prepare(app, &mut ada).await;
         app.store.plan(fault, healthy);
         let answer = ready.send(&mut ada).await;
         let met = app.store.recover();
         let label = format!("{strategy}, {way:?}, {fault:?} at {healthy} ({met:?})");
-        let (is_on, shown) =
-            (app.store.find_factors(&user).await.unwrap().is_on(), texts(&answer.body, ".codes code").len());
+        let (is_on, shown) = (app.factors(&email).await.is_on(), texts(&answer.body, ".codes code").len());
         let expected = if is_on { (200, 10) } else { (503, 0) };
         assert_eq!((answer.status, shown), expected, "{label}: on: {is_on}: {}", answer.body);
         match met.first() {

@@ -1,7 +1,6 @@
 //! Sessions that were verified a moment ago: what is remembered changes no answer beyond the stated bound.
 
 use countersign::session::{REFRESH_EVERY, STALE_AFTER};
-use countersign::store::{Sessions as _, Users as _};
 use rocket::tokio::time::sleep;
 
 use crate::app::{App, STRATEGIES, Setup};
@@ -97,11 +96,9 @@ async fn what_happened_elsewhere_counts_within_the_bound() {
     for strategy in STRATEGIES {
         let app = App::new(strategy).await;
         let (mut ada, mut eve) = (warm(&app, "ada@example.com").await, warm(&app, "eve@example.com").await);
-        let until = crate::app::START.plus(90 * 24 * HOUR);
-        let ada_id = app.user("ada@example.com").await.unwrap().id;
-        app.store.end_sessions_of(&ada_id, None, until).await.unwrap();
-        let eve_id = app.user("eve@example.com").await.unwrap().id;
-        app.store.disable_user(&eve_id, crate::app::START, until).await.unwrap();
+        let elsewhere = app.elsewhere(Setup::new(strategy)).await;
+        elsewhere.end_sessions("ada@example.com").await;
+        elsewhere.disable("eve@example.com").await;
         for (browser, email) in [(&mut ada, "ada@example.com"), (&mut eve, "eve@example.com")] {
             let answer = follow(browser, &(200, email.to_owned())).await;
             assert_eq!(answer, (401, "session_revoked".to_owned()), "{strategy} {email}");
