@@ -69,6 +69,7 @@ async fn every_call_fails(app: &App, way: Way, fault: Fault, strategy: &str) {
     for healthy in 0.. {
         let email = format!("{way:?}.{fault:?}.{healthy}@example.com").to_lowercase();
         let mut ada = app.browser().enter(&email).await;
+        app.confirm(&email).await;
         let ready = way.prepare(app, &mut ada).await;
         app.store.plan(fault, healthy);
         let answer = ready.send(&mut ada).await;
