@@ -143,7 +143,7 @@ async fn nothing_from_before_outlives_a_change_of_proofs(fresh: &Fresh) {
 async fn whoever_was_thrown_out_changes_nothing(fresh: &Fresh) {
     let store = &fresh.store;
     let (ada, eve) = (user(&**store, "ada@example.com").await, user(&**store, "eve@example.com").await);
-    let (here, late, hers) =
+    let (here, late, foreign) =
         (session(&**store, &ada).await, session(&**store, &ada).await, session(&**store, &eve).await);
     change(fresh, "codes on", &ada, "ada@example.com", &here).await;
     change(fresh, "a passkey added", &ada, "ada@example.com", &here).await;
@@ -154,7 +154,7 @@ async fn whoever_was_thrown_out_changes_nothing(fresh: &Fresh) {
     let planted = PasskeyRecord { id: TokenHash::of("planted"), ..before.passkeys[0].clone() };
     let codes = [TokenHash::of("planted")];
     // One that has ended, and one that is somebody else's.
-    for from in [&late, &hers] {
+    for from in [&late, &foreign] {
         let ends = Ends { keep: Some(from), until: NOW.plus(999) };
         assert!(!store.enable_totp(&ada, &totp, &codes, ends).await.unwrap());
         assert_eq!(store.add_passkey(&planted, 9, &codes, ends).await.unwrap(), PasskeyAdded::Refused);
@@ -176,7 +176,7 @@ async fn whoever_was_thrown_out_changes_nothing(fresh: &Fresh) {
     assert_eq!(store.list_accounts(&ada).await.unwrap().len(), 1);
     assert!(
         store.find_session(&here).await.unwrap().is_some()
-            && store.find_session(&hers).await.unwrap().is_some()
+            && store.find_session(&foreign).await.unwrap().is_some()
     );
     assert!(
         store.insert_access_token(&token_of(&ada), Some(&here), 10).await.unwrap(),
