@@ -12,6 +12,8 @@ use crate::app::SECRET;
 
 /// A session lasts until here; nothing of it is due for renewal meanwhile.
 const FAR: i64 = 4_000_000_000;
+/// Rows made by one statement.
+const PART: usize = 100_000;
 
 async fn connect(url: &str) -> SqliteConnection {
     let path = url.strip_prefix("sqlite://").unwrap();
@@ -41,14 +43,18 @@ pub(crate) async fn sessions(url: &str, from: u64, to: u64) {
          user_agent, address, claims) SELECT randomblob(32), printf('%032x', i / 10), 'database', 'pwd', $3, {FAR}, \
          $3, 'Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0', '192.0.2.1', '{{}}' FROM n"
     );
-    for statement in [users, rows] {
-        sqlx::query(sqlx::AssertSqlSafe(statement))
-            .bind(i64::try_from(from).unwrap())
-            .bind(i64::try_from(to).unwrap())
-            .bind(now())
-            .execute(&mut connection)
-            .await
-            .unwrap();
+    // A part at a time: what one transaction writes stays in the log of SQLite until its end, and is searched there.
+    for start in (from..to).step_by(PART) {
+        let end = to.min(start + PART as u64);
+        for statement in [&users, &rows] {
+            sqlx::query(sqlx::AssertSqlSafe(statement.as_str()))
+                .bind(i64::try_from(start).unwrap())
+                .bind(i64::try_from(end).unwrap())
+                .bind(now())
+                .execute(&mut connection)
+                .await
+                .unwrap();
+        }
     }
     connection.close().await.unwrap();
 }
