@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
 #![expect(clippy::print_stdout, reason = "what is measured is shown with --nocapture")]
 
+mod administrator;
 mod crash;
 mod framing;
 mod headers;
