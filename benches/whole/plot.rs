@@ -7,10 +7,10 @@ use std::fmt::Write as _;
 use crate::say;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/performance");
-const WIDTH: f64 = 760.0;
+const WIDTH: f64 = 790.0;
 const HEIGHT: f64 = 420.0;
 const LEFT: f64 = 70.0;
-const RIGHT: f64 = 20.0;
+const RIGHT: f64 = 50.0;
 const TOP: f64 = 20.0;
 const BOTTOM: f64 = 130.0;
 /// Colours that can be told apart in light and dark, and by most who see few colours.
