@@ -41,6 +41,7 @@ const FIELDS: [(&str, &str); 15] = [
 /// Somebody who may do everything: what is refused is refused for what it is, and not for want of a role.
 async fn enter<'a>(app: &'a App, email: &str) -> Browser<'a> {
     let browser = app.browser().enter(email).await;
+    app.confirm(email).await;
     app.grant_role(email, "admin").await;
     browser
 }
