@@ -134,7 +134,13 @@ async fn the_testing_kit_signs_anyone_in_and_moves_the_clock() {
         assert_eq!(app.user("ada@paying.example").await, None);
         let user = app.add_user("ada@paying.example", Some("Ada")).await;
         let mut ada = app.sign_in("ada@paying.example").await;
-        assert_eq!(app.user("ada@paying.example").await, Some(user), "{strategy}: one account");
+        let same = app.user("ada@paying.example").await.unwrap();
+        assert_eq!((same.id, user.email_verified_at), (user.id, None), "{strategy}: one account");
+        assert_eq!(
+            same.email_verified_at,
+            Some(START),
+            "{strategy}: whoever signs in has confirmed the address"
+        );
         assert_eq!(ada.get("/dashboard").await.body, "Hello Ada");
         assert_eq!(ada.get("/plan").await.body, "paid", "{strategy}: the host's hooks were asked");
         let token = ada.get("/note").await.body;
