@@ -1,115 +1,66 @@
 //! The program itself, as it is installed: how soon it serves, and what a flood of sign-ins does to it.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use argon2::Argon2;
 
-use crate::app::SECRET;
+use crate::app::{EMAIL, SECRET};
 use crate::load::{median, resident};
+use crate::service::{Service, free_port, program};
+use crate::wire::Wire;
 use crate::{Owned, say};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_countersign");
 const PASSWORD: &str = "correct horse battery";
 
-/// The service in a folder of its own.
-struct Running {
-    child: Owned,
-    port: u16,
-    /// From the start of the process to its first answer.
-    serving_after: Duration,
-}
+/// What both ask of the service.
+const SITE: [(&str, &str); 3] = [
+    ("COUNTERSIGN_SECRET", SECRET),
+    ("COUNTERSIGN_URL", "http://localhost:8000"),
+    ("ROCKET_PROFILE", "release"),
+];
 
-impl Running {
-    fn start(folder: &Path) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut command = Command::new(PROGRAM);
-        command.arg("serve").current_dir(folder).env_clear();
-        command.env("COUNTERSIGN_SECRET", SECRET).env("COUNTERSIGN_URL", format!("http://localhost:{port}"));
-        // Attempts under way count until they were right; eight browsers are one account at one address here.
-        for limit in ["PER_ACCOUNT", "PER_ACCOUNT_EVERYWHERE", "PER_ADDRESS"] {
-            command.env(format!("COUNTERSIGN_LIMITS__{limit}"), "1000000");
-        }
-        command.env("ROCKET_PORT", port.to_string()).env("ROCKET_PROFILE", "release");
-        command.env("ROCKET_LOG_LEVEL", "off").stdout(Stdio::null()).stderr(Stdio::null());
-        let begun = Instant::now();
-        let child = Owned(command.spawn().unwrap());
-        let mut running = Self { child, port, serving_after: Duration::ZERO };
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(20), "the service did not start");
-            std::thread::sleep(Duration::from_micros(200));
-        }
-        let status = Connection::to(port).ask("GET", "/healthz", "", "").0;
-        assert_eq!(status, 200);
-        running.serving_after = begun.elapsed();
-        running
+/// Attempts under way count until they were right, and eight browsers are one account at one address here, with a session of
+/// each sign-in.
+const OPEN: [(&str, &str); 4] = [
+    ("COUNTERSIGN_LIMITS__PER_ACCOUNT", "1000000"),
+    ("COUNTERSIGN_LIMITS__PER_ACCOUNT_EVERYWHERE", "1000000"),
+    ("COUNTERSIGN_LIMITS__PER_ADDRESS", "1000000"),
+    ("COUNTERSIGN_SESSION__MAX_PER_USER", "10000"),
+];
+
+/// The program, and what passed from its start to its first answer. It is asked more often than a test would.
+fn begin(folder: &Path) -> (Owned, Duration) {
+    let port = free_port();
+    let mut command = program(folder, &["serve"], &SITE);
+    command.env("ROCKET_PORT", port.to_string()).env("ROCKET_LOG_LEVEL", "off");
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let begun = Instant::now();
+    let child = Owned(command.spawn().unwrap());
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "the service did not start");
+        std::thread::sleep(Duration::from_micros(200));
     }
-}
-
-/// A connection that is kept.
-struct Connection(BufReader<TcpStream>);
-
-impl Connection {
-    fn to(port: u16) -> Self {
-        let socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        socket.set_nodelay(true).unwrap();
-        Self(BufReader::new(socket))
-    }
-
-    /// Status, cookies that were set, and body.
-    fn ask(&mut self, method: &str, path: &str, cookies: &str, form: &str) -> (u16, String, String) {
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {cookies}\r\n\
-             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
-            form.len()
-        );
-        self.0.get_mut().write_all(request.as_bytes()).unwrap();
-        let (mut status, mut length, mut set) = (0, 0, Vec::new());
-        loop {
-            let mut line = String::new();
-            self.0.read_line(&mut line).unwrap();
-            let line = line.trim_end();
-            if line.is_empty() {
-                break;
-            }
-            let (name, value) = line.split_once(": ").unwrap_or((line, ""));
-            match name.to_ascii_lowercase().as_str() {
-                "content-length" => length = value.parse().unwrap(),
-                "set-cookie" => set.push(value.split(';').next().unwrap().to_owned()),
-                start if start.starts_with("http/1.1 ") => status = start[9..12].parse().unwrap(),
-                _ => {}
-            }
-        }
-        let mut body = vec![0; length];
-        self.0.read_exact(&mut body).unwrap();
-        (status, set.join("; "), String::from_utf8(body).unwrap())
-    }
-
-    /// A CSRF token and the cookies that belong to it.
-    fn csrf(&mut self) -> (String, String) {
-        let (_, cookies, body) = self.ask("GET", "/api/auth/csrf", "", "");
-        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
-        (body.get("csrfToken").unwrap().as_str().unwrap().to_owned(), cookies)
-    }
+    assert_eq!(Wire::to(port).get("/healthz", &[]).unwrap().status, 200);
+    (child, begun.elapsed())
 }
 
 /// From exec to the first answer, on a database that is there.
 pub(crate) fn startup() {
     let folder = tempfile::tempdir().unwrap();
-    drop(Running::start(folder.path()));
+    drop(begin(folder.path()));
     let (mut times, mut memory) = (Vec::new(), Vec::new());
     for _ in 0..21 {
-        let running = Running::start(folder.path());
-        times.push(running.serving_after.as_secs_f64() * 1000.0);
+        let (child, serving_after) = begin(folder.path());
+        times.push(serving_after.as_secs_f64() * 1000.0);
         std::thread::sleep(Duration::from_millis(300));
-        memory.push(resident(running.child.0.id()));
+        memory.push(resident(child.0.id()));
     }
     let (least, most) = times.iter().fold((f64::MAX, 0_f64), |(a, b), time| (a.min(*time), b.max(*time)));
-    let size = std::fs::metadata(PROGRAM).unwrap().len() as f64 / 1e6;
+    let size = std::fs::metadata(env!("CARGO_BIN_EXE_countersign")).unwrap().len() as f64 / 1e6;
     say("| what | figure |\n| --- | ---: |");
     say(&format!("| from exec to the first answer, median of 21 | {:.1} ms |", median(times)));
     say(&format!("| least and most | {least:.1} to {most:.1} ms |"));
@@ -120,19 +71,17 @@ pub(crate) fn startup() {
 /// What a guarded request waits, quiet and while passwords are checked as fast as the machine can.
 pub(crate) fn flood() {
     let folder = tempfile::tempdir().unwrap();
-    let service = Running::start(folder.path());
+    let service = Service::start(folder.path(), &[SITE.as_slice(), &OPEN].concat());
     let port = service.port;
-    let (token, cookies) = Connection::to(port).csrf();
-    let form = format!("csrfToken={token}&email=ada%40example.com&password={PASSWORD}&json=true");
-    assert!(Connection::to(port).ask("POST", "/api/auth/signup", &cookies, &form).0 < 300);
-    let (status, session, _) =
-        Connection::to(port).ask("POST", "/api/auth/callback/credentials", &cookies, &form);
-    assert_eq!(status, 200);
+    let mut wire = Wire::to(port);
+    wire.enter(EMAIL);
+    let session = wire.enter("reader@example.com");
+    let pair = wire.pair();
     let bare = bare_hashes(Duration::from_secs(10));
-    let alone = signed_in_per_second(port, &cookies, &form, Duration::from_secs(10), || {});
+    let alone = signed_in_per_second(port, &pair, Duration::from_secs(10), || {});
     let quiet = waits(port, &session);
     let mut flooded = Vec::new();
-    signed_in_per_second(port, &cookies, &form, Duration::from_secs(12), || flooded = waits(port, &session));
+    signed_in_per_second(port, &pair, Duration::from_secs(12), || flooded = waits(port, &session));
     say("| what | figure |\n| --- | ---: |");
     say(&format!("| bare Argon2id on all cores | {bare:.1} hashes/s |"));
     say(&format!("| sign-ins | {alone:.1} per second |"));
@@ -166,8 +115,7 @@ fn bare_hashes(time: Duration) -> f64 {
 /// Sign-ins per second while four browsers a core do nothing else; `meanwhile` runs in their midst.
 fn signed_in_per_second(
     port: u16,
-    cookies: &str,
-    form: &str,
+    (cookie, token): &(String, String),
     time: Duration,
     meanwhile: impl FnOnce(),
 ) -> f64 {
@@ -176,11 +124,16 @@ fn signed_in_per_second(
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
-                let mut connection = Connection::to(port);
+                let mut wire = Wire::to(port);
+                let fields = [
+                    ("csrfToken", token.as_str()),
+                    ("email", EMAIL),
+                    ("password", PASSWORD),
+                    ("json", "true"),
+                ];
                 while !over.load(Ordering::Relaxed) {
-                    let (status, ..) =
-                        connection.ask("POST", "/api/auth/callback/credentials", cookies, form);
-                    if status == 200 {
+                    let answer = wire.post("/api/auth/callback/credentials", cookie, &fields);
+                    if answer.is_some_and(|answer| answer.status == 200) {
                         done.fetch_add(1, Ordering::Relaxed);
                     }
                 }
@@ -195,14 +148,14 @@ fn signed_in_per_second(
 
 /// What each of two thousand requests to a guarded route waits, milliseconds: one every five.
 fn waits(port: u16, session: &str) -> Vec<f64> {
-    let mut connection = Connection::to(port);
-    let ask = |connection: &mut Connection| {
+    let mut wire = Wire::to(port);
+    let ask = |wire: &mut Wire| {
         let begun = Instant::now();
-        let (status, ..) = connection.ask("GET", "/api/get-session-example", session, "");
+        let answer = wire.get("/api/get-session-example", &[("Cookie", session.as_bytes())]).unwrap();
         let waited = begun.elapsed().as_secs_f64() * 1000.0;
-        assert_eq!(status, 200);
+        assert_eq!(answer.status, 200);
         std::thread::sleep(Duration::from_millis(5));
         waited
     };
-    (0..2000).map(|_| ask(&mut connection)).collect()
+    (0..2000).map(|_| ask(&mut wire)).collect()
 }

@@ -2,14 +2,13 @@
 //! the excess is told, and what it costs in memory. `tests/process/storm.rs` holds the promises; here are the figures.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use crate::app::SECRET;
 use crate::load::median;
 use crate::say;
 use crate::service::Service;
-use crate::wire::{Reply, Wire, form, request};
+use crate::wire::{Wire, at_once, try_sign_in};
 
 const CLIENTS: usize = 500;
 /// Client addresses that they come from: no address asks more than it may.
@@ -99,34 +98,13 @@ fn storm(port: u16, session: &str, pair: &(String, String), round: u8) -> Round 
 
 /// Everybody at once, each with another name and a wrong password: status and time of each answer.
 fn break_out(port: u16, pair: &(String, String), round: u8) -> Vec<(u16, f64)> {
-    let start = Arc::new(Barrier::new(CLIENTS));
-    let clients: Vec<_> = (0..CLIENTS)
-        .map(|number| {
-            let (start, pair) = (Arc::clone(&start), pair.clone());
-            let client = move || {
-                let address = format!("203.0.{round}.{}", number % ADDRESSES);
-                let email = format!("nobody{number}@example.com");
-                start.wait();
-                let since = Instant::now();
-                let answer = try_sign_in(port, &pair, &address, &email, "a wrong guess");
-                (answer.status, milliseconds(since))
-            };
-            std::thread::Builder::new().stack_size(256 << 10).spawn(client).unwrap()
-        })
-        .collect();
-    clients.into_iter().map(|client| client.join().unwrap()).collect()
-}
-
-/// One try to sign in, over a connection of its own.
-fn try_sign_in(port: u16, pair: &(String, String), address: &str, email: &str, password: &str) -> Reply {
-    let body = form(&[("csrfToken", &pair.1), ("email", email), ("password", password), ("json", "true")]);
-    let headers: [(&str, &[u8]); 4] = [
-        ("Content-Type", b"application/x-www-form-urlencoded"),
-        ("Cookie", pair.0.as_bytes()),
-        ("X-Forwarded-For", address.as_bytes()),
-        ("Connection", b"close"),
-    ];
-    Wire::to(port).send(&request("POST", "/api/auth/callback/credentials", &headers, &body)).unwrap()
+    at_once(CLIENTS, |number| {
+        let address = format!("203.0.{round}.{}", number % ADDRESSES);
+        let email = format!("nobody{number}@example.com");
+        let since = Instant::now();
+        let answer = try_sign_in(port, pair, &address, &email, "a wrong guess");
+        (answer.status, milliseconds(since))
+    })
 }
 
 /// A person signs in, pressing the button again when there was no place. How long it took, milliseconds.

@@ -6,9 +6,9 @@ use countersign::clock::{Clock as _, SystemClock};
 use scraper::{Html, Selector};
 use totp_rs::{Builder, Secret, Totp};
 
-use crate::races::{MANY, Two, at_once, status};
+use crate::races::{MANY, Two, status};
 use crate::service::{Address, cookies, csrf, sign_in};
-use crate::wire::form;
+use crate::wire::{at_once, form};
 
 const KINDS: [&str; 2] = ["sqlite", "postgres"];
 

@@ -1,7 +1,6 @@
 //! Thirty-two at once, at two processes that share a database: exactly one wins.
 
 use std::path::Path;
-use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use rocket::tokio::runtime::Runtime;
@@ -10,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::postgres;
 use crate::service::{Address, CHEAP, SECRET, Service, cookies, csrf, sign_in};
+use crate::wire::at_once;
 
 /// Contenders in a race.
 pub(crate) const MANY: usize = 32;
@@ -79,22 +79,6 @@ fn start(folder: &Path, database: &str, variables: &[(&str, &str)]) -> Service {
     all.extend(CHEAP);
     all.extend(variables);
     Service::start(folder, &all)
-}
-
-/// Does the same many times at the same moment; what each contender got.
-pub(crate) fn at_once<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let barrier = Barrier::new(count);
-    std::thread::scope(|scope| {
-        let (barrier, work) = (&barrier, &work);
-        let contend = |number| {
-            scope.spawn(move || {
-                barrier.wait();
-                work(number)
-            })
-        };
-        let contenders: Vec<_> = (0..count).map(contend).collect();
-        contenders.into_iter().map(|contender| contender.join().unwrap()).collect()
-    })
 }
 
 /// The status of an answer.

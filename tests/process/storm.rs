@@ -1,13 +1,13 @@
 //! An attack by sign-ins: what it may cost in memory, and who is answered meanwhile.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::service::{SECRET, Service};
-use crate::wire::{Reply, Wire, form, request};
+use crate::wire::{Wire, at_once, try_sign_in};
 
 const CLIENTS: usize = 500;
 /// Argon2id's memory by default.
@@ -27,18 +27,6 @@ fn service(folder: &TempDir) -> Service {
     Service::start(folder.path(), &variables)
 }
 
-/// One try to sign in, over a connection of its own.
-fn try_sign_in(port: u16, pair: &(String, String), address: &str, email: &str, password: &str) -> Reply {
-    let body = form(&[("csrfToken", &pair.1), ("email", email), ("password", password), ("json", "true")]);
-    let headers: [(&str, &[u8]); 4] = [
-        ("Content-Type", b"application/x-www-form-urlencoded"),
-        ("Cookie", pair.0.as_bytes()),
-        ("X-Forwarded-For", address.as_bytes()),
-        ("Connection", b"close"),
-    ];
-    Wire::to(port).send(&request("POST", "/api/auth/callback/credentials", &headers, &body)).unwrap()
-}
-
 /// What one storm came to.
 struct Storm {
     answers: Vec<(u16, Duration)>,
@@ -47,32 +35,17 @@ struct Storm {
 impl Storm {
     /// Everybody at once, each with another name and a wrong password, from so many addresses.
     fn break_out(port: u16, pair: &(String, String), addresses: usize, round: usize) -> Self {
-        let start = Arc::new(Barrier::new(CLIENTS));
-        let clients: Vec<_> = (0..CLIENTS)
-            .map(|number| {
-                let (start, pair) = (Arc::clone(&start), pair.clone());
-                let client = move || {
-                    let address = format!("203.0.{round}.{}", number % addresses);
-                    let email = format!("nobody{number}@example.com");
-                    start.wait();
-                    let since = Instant::now();
-                    let answer = try_sign_in(port, &pair, &address, &email, "a wrong guess");
-                    let told: i64 = answer.header("retry-after").parse().unwrap_or(0);
-                    assert_eq!(
-                        matches!(answer.status, 429 | 503),
-                        told > 0,
-                        "{}: wait {told}",
-                        answer.status
-                    );
-                    assert!(
-                        answer.headers("set-cookie").iter().all(|cookie| !cookie.contains("session-token"))
-                    );
-                    (answer.status, since.elapsed())
-                };
-                std::thread::Builder::new().stack_size(256 << 10).spawn(client).unwrap()
-            })
-            .collect();
-        Self { answers: clients.into_iter().map(|client| client.join().unwrap()).collect() }
+        let answers = at_once(CLIENTS, |number| {
+            let address = format!("203.0.{round}.{}", number % addresses);
+            let email = format!("nobody{number}@example.com");
+            let since = Instant::now();
+            let answer = try_sign_in(port, pair, &address, &email, "a wrong guess");
+            let told: i64 = answer.header("retry-after").parse().unwrap_or(0);
+            assert_eq!(matches!(answer.status, 429 | 503), told > 0, "{}: wait {told}", answer.status);
+            assert!(answer.headers("set-cookie").iter().all(|cookie| !cookie.contains("session-token")));
+            (answer.status, since.elapsed())
+        });
+        Self { answers }
     }
 
     fn times(&self, status: u16) -> Vec<Duration> {

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::Barrier;
 use std::time::Duration;
 
 /// How long an answer may take on a machine that does ten things at once.
@@ -67,6 +68,40 @@ pub(crate) fn request(method: &str, target: &str, headers: &[(&str, &[u8])], bod
 /// Fields as a form writes them.
 pub(crate) fn form(fields: &[(&str, &str)]) -> Vec<u8> {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish().into_bytes()
+}
+
+/// One try to sign in, over a connection of its own, from an address that a proxy tells.
+pub(crate) fn try_sign_in(
+    port: u16,
+    pair: &(String, String),
+    address: &str,
+    email: &str,
+    password: &str,
+) -> Reply {
+    let body = form(&[("csrfToken", &pair.1), ("email", email), ("password", password), ("json", "true")]);
+    let headers: [(&str, &[u8]); 4] = [
+        ("Content-Type", b"application/x-www-form-urlencoded"),
+        ("Cookie", pair.0.as_bytes()),
+        ("X-Forwarded-For", address.as_bytes()),
+        ("Connection", b"close"),
+    ];
+    Wire::to(port).send(&request("POST", "/api/auth/callback/credentials", &headers, &body)).unwrap()
+}
+
+/// Does the same many times at the same moment; what each contender got.
+pub(crate) fn at_once<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let barrier = Barrier::new(count);
+    std::thread::scope(|scope| {
+        let (barrier, work) = (&barrier, &work);
+        let contend = |number| {
+            scope.spawn(move || {
+                barrier.wait();
+                work(number)
+            })
+        };
+        let contenders: Vec<_> = (0..count).map(contend).collect();
+        contenders.into_iter().map(|contender| contender.join().unwrap()).collect()
+    })
 }
 
 impl Wire {
