@@ -88,12 +88,19 @@ impl Issuer {
         assert!(self.runtime.block_on(self.store.disable_user(&user.id, now, until)).unwrap());
     }
 
-    /// Cuts the connections by which the instances hear of revocations. How many there were.
-    fn cut_listeners(&self, admin: &sqlx::PgPool) -> usize {
-        let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-                   WHERE application_name = 'countersign listener' AND datname = current_database()";
-        let cut = sqlx::query_scalar::<_, bool>(cut).fetch_all(admin);
-        self.runtime.block_on(cut).unwrap().len()
+    /// Cuts the connections by which the instances hear of revocations, as soon as there are any again.
+    fn cut_listeners(&self, admin: &sqlx::PgPool) {
+        let statement = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                         WHERE application_name = 'countersign listener' AND datname = current_database()";
+        let since = Instant::now();
+        loop {
+            let cut = sqlx::query_scalar::<_, bool>(statement).fetch_all(admin);
+            if !self.runtime.block_on(cut).unwrap().is_empty() {
+                return;
+            }
+            assert!(since.elapsed() < Duration::from_mins(1), "nobody listens again");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
@@ -168,7 +175,7 @@ fn a_revocation_arrives_everywhere_within_the_bound() {
         let admin = issuer.runtime.block_on(sqlx::PgPool::connect(&database)).unwrap();
         let first = services[0].get("/api/auth/csrf", "");
         let form = (cookies(&first), csrf(&first));
-        let (mut heard, mut cut, mut cuts) = (Vec::new(), Vec::new(), 0);
+        let (mut heard, mut cut) = (Vec::new(), Vec::new());
         for number in 0..rounds().div_ceil(2) {
             let service = &services[number % 3].address;
             let user = issuer.user(&format!("round-{number}"));
@@ -179,7 +186,7 @@ fn a_revocation_arrives_everywhere_within_the_bound() {
             // Every tenth, of each kind in turn.
             let is_cut = number % 10 == number / 10 % 10;
             if is_cut {
-                cuts += issuer.cut_listeners(&admin);
+                issuer.cut_listeners(&admin);
             }
             round.revoke();
             let since = Instant::now();
@@ -193,7 +200,6 @@ fn a_revocation_arrives_everywhere_within_the_bound() {
             }
             (if is_cut { &mut cut } else { &mut heard }).push(since.elapsed());
         }
-        assert!(cuts >= cut.len(), "{strategy}: the control: there were listeners to cut");
         let (heard, cut) = (figures(heard), figures(cut));
         writeln!(std::io::stdout(), "{strategy}: {heard}; with the listeners cut, {cut}").ok();
     }

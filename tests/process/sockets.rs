@@ -196,6 +196,12 @@ impl Stage {
             &[("COUNTERSIGN_SECRET", SECRET)],
         );
         assert!(disabled.status.success());
+        // The command is another process: the service hears of it within the bound.
+        let since = std::time::Instant::now();
+        let pair = format!("{}={gone}", site.name("next-auth.session-token"));
+        while wire.get("/api/get-session-example", &[("Cookie", pair.as_bytes())]).unwrap().status == 200 {
+            assert!(since.elapsed() < countersign::session::STALE_AFTER, "whoever is disabled goes on");
+        }
         let (others, _) = wire.pair();
         let (cookie, token) = wire.pair();
         let hash = value(&cookie).split_once("%7C").unwrap().1.to_owned();
