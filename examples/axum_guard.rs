@@ -17,13 +17,13 @@ use axum::routing::get;
 use axum::{Json, Router};
 use countersign::clock::{Clock as _, SystemClock, Timestamp};
 use countersign::secret::{Secret, SecretRing};
-use countersign::session::{CookieHeader, Found};
+use countersign::session::{CookieHeader, Found, SoughtName};
 use countersign::token::{Claims, Codec, CodecOptions, Format, session_cookie_name};
 
 /// What the service is configured with: the same format, the same secrets, http or https.
 struct Verifier {
     codec: Codec,
-    cookie: &'static str,
+    cookie: SoughtName,
 }
 
 impl Verifier {
@@ -36,7 +36,10 @@ impl Verifier {
             secure_cookies,
             max_age: 30 * 86_400,
         };
-        Self { codec: Codec::new(options), cookie: session_cookie_name(format, secure_cookies) }
+        Self {
+            codec: Codec::new(options),
+            cookie: SoughtName::new(session_cookie_name(format, secure_cookies)),
+        }
     }
 
     /// The claims of whoever sends these headers; `None` is everybody else.
@@ -44,7 +47,7 @@ impl Verifier {
         let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
         let cookies = CookieHeader::parse(lines);
         let bearer = || headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ");
-        let token = match cookies.find_chunked(self.cookie) {
+        let token = match cookies.find_chunked(&self.cookie) {
             Found::Value(value) => value,
             Found::Absent => bearer()?.into(),
             Found::Unusable => return None,

@@ -82,10 +82,9 @@ fn presented<'a>(cookie: &'a Found<'_>, request: &'a Request<'_>) -> Presented<'
 
 /// The session cookie this request carries.
 pub(crate) fn presented_cookie<'r>(request: &'r Request<'_>, auth: &Auth) -> Found<'r> {
-    let name = auth.cookies.session_name();
     match cookie_header(request) {
-        Some(header) => header.find_chunked(name),
-        None => jar_cookie(request, name),
+        Some(header) => header.find_chunked(auth.cookies.sought_session()),
+        None => jar_cookie(request, auth.cookies.session_name()),
     }
 }
 

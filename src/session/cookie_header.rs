@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 
+use memchr::memmem;
 use percent_encoding::percent_decode;
 
 /// Chunks of a session cookie that are read; a session never needs as many.
@@ -32,6 +33,36 @@ pub enum Found<'a> {
     Value(Cow<'a, str>),
 }
 
+/// A cookie's name made ready for a search. To be made once, at launch: every guarded request searches for it.
+#[derive(Debug, Clone)]
+pub struct SoughtName {
+    name: &'static str,
+    finder: memmem::Finder<'static>,
+}
+
+impl SoughtName {
+    /// Of this name.
+    #[must_use]
+    pub fn new(name: &'static str) -> Self {
+        Self { name, finder: memmem::Finder::new(name) }
+    }
+
+    /// The name itself.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Wherever the name stands in a line: what is before it, and what follows. A cookie's name holds no `;` and no blank, so
+    /// one that begins a pair never lies in what another find took.
+    fn places<'a>(&self, line: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.finder.find_iter(line.as_bytes()).filter_map(move |at| {
+            let (before, rest) = line.split_at_checked(at)?;
+            Some((before, rest.strip_prefix(self.name)?))
+        })
+    }
+}
+
 impl<'a> CookieHeader<'a> {
     /// Of these header lines. A pair without `=` has no name and is passed over.
     pub fn parse(lines: impl IntoIterator<Item = &'a str>) -> Self {
@@ -43,14 +74,8 @@ impl<'a> CookieHeader<'a> {
     /// The one value under exactly this name.
     #[must_use]
     pub fn find(&self, name: &str) -> Found<'a> {
-        let mut values = self.values(name);
-        let Some(first) = values.next() else {
-            return Found::Absent;
-        };
-        if values.any(|other| other != first) {
-            return Found::Unusable;
-        }
-        decode(first)
+        let pieces = self.lines().flat_map(pieces);
+        one_of(pieces.filter_map(|piece| value_after(skip_blanks(piece).strip_prefix(name)?)))
     }
 
     /// What follows `prefix` in the names that begin with it, in the order of the header.
@@ -59,22 +84,13 @@ impl<'a> CookieHeader<'a> {
         self.pairs().filter_map(|(name, _)| name.strip_prefix(prefix)).take(64).collect()
     }
 
-    /// The values under this name, without the blanks around them. Most of a header is other people's: what is not the
-    /// name is passed over at the pace of a search for the next `;`.
-    fn values(&self, name: &str) -> impl Iterator<Item = &'a str> {
-        let lines = std::iter::once(self.line).chain(self.further.iter().copied());
-        lines.flat_map(move |line| {
-            pieces(line).filter_map(move |piece| {
-                let after = skip_blanks(piece).strip_prefix(name)?;
-                Some(trim(skip_blanks(after).strip_prefix('=')?))
-            })
-        })
+    fn lines(&self) -> impl Iterator<Item = &'a str> {
+        std::iter::once(self.line).chain(self.further.iter().copied())
     }
 
     /// Names, and values with the blanks around them.
     fn pairs(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        std::iter::once(self.line)
-            .chain(self.further.iter().copied())
+        self.lines()
             .flat_map(|line| line.split(';'))
             .filter_map(|pair| pair.split_once('='))
             .map(|(name, value)| (trim(name), value))
@@ -82,10 +98,15 @@ impl<'a> CookieHeader<'a> {
 
     /// The session cookie: the plain name when it is there, else the chunks `name.0`, `name.1`, … without a gap
     /// (NextAuth v4 and v5 cut long values so). Other names that share the prefix are not ours.
+    ///
+    /// Most of a header is other people's: it is passed over at the pace of a search for the name.
     #[must_use]
-    pub fn find_chunked(&self, name: &str) -> Found<'a> {
-        match self.find(name) {
-            Found::Absent => self.join_chunks(name),
+    pub fn find_chunked(&self, sought: &SoughtName) -> Found<'a> {
+        let mut is_there = false;
+        let places = self.lines().flat_map(|line| sought.places(line)).inspect(|_| is_there = true);
+        let values = places.filter(|(before, _)| begins_a_pair(before));
+        match one_of(values.filter_map(|(_, after)| value_after(pieces(after).next()?))) {
+            Found::Absent if is_there => self.join_chunks(sought.name),
             found => found,
         }
     }
@@ -131,6 +152,28 @@ impl<'a> CookieHeader<'a> {
 
 /// RFC 6265's white space; U+2000 and its kin are part of a name.
 const BLANKS: [char; 2] = [' ', '\t'];
+
+/// The one value that all of these are.
+fn one_of<'a>(mut values: impl Iterator<Item = &'a str>) -> Found<'a> {
+    let Some(first) = values.next() else {
+        return Found::Absent;
+    };
+    if values.any(|other| other != first) {
+        return Found::Unusable;
+    }
+    decode(first)
+}
+
+/// Whether a name that stands here is a whole name so far.
+fn begins_a_pair(before: &str) -> bool {
+    let last = before.bytes().rfind(|byte| *byte != b' ' && *byte != b'\t');
+    last.is_none_or(|byte| byte == b';')
+}
+
+/// The value in what follows a name up to the next `;`, without the blanks around it; `None` where the name goes on.
+fn value_after(after: &str) -> Option<&str> {
+    Some(trim(skip_blanks(after).strip_prefix('=')?))
+}
 
 /// What stands between semicolons.
 fn pieces(line: &str) -> impl Iterator<Item = &str> {
@@ -192,8 +235,8 @@ fn chunk_index(found: &str, name: &str) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn find<'a>(header: &'a str, name: &str) -> Found<'a> {
-        CookieHeader::parse([header]).find_chunked(name)
+    fn find<'a>(header: &'a str, name: &'static str) -> Found<'a> {
+        CookieHeader::parse([header]).find_chunked(&SoughtName::new(name))
     }
 
     fn value(text: &str) -> Found<'_> {
@@ -235,6 +278,16 @@ mod tests {
         }
         assert_eq!(find("s==a=", "s"), value("=a="));
         assert_eq!(find("s=", "s"), value(""));
+    }
+
+    #[test]
+    fn searching_for_a_name_finds_what_reading_pair_by_pair_finds() {
+        let pieces = ["s", "s=", "=", ";", " ", "\t", "x", "\u{a0}", ".", "ss"];
+        for number in 0..100_000_usize {
+            let digits = (0..5).map(|place| number / 10_usize.pow(place) % 10);
+            let header: String = digits.map(|digit| pieces[digit]).collect();
+            assert_eq!(find(&header, "s"), CookieHeader::parse([header.as_str()]).find("s"), "{header:?}");
+        }
     }
 
     #[test]

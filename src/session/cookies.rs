@@ -7,7 +7,7 @@
 use cookie::{Cookie, Expiration, SameSite};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::cookie_header::CookieHeader;
+use super::cookie_header::{CookieHeader, SoughtName};
 use crate::clock::Timestamp;
 use crate::token::{Format, session_cookie_name};
 
@@ -67,7 +67,7 @@ impl std::fmt::Debug for SetCookie {
 pub struct CookieRules {
     secure: bool,
     chunk: usize,
-    session: &'static str,
+    session: SoughtName,
     csrf: String,
     callback_url: String,
     language: &'static str,
@@ -84,7 +84,7 @@ impl CookieRules {
             secure,
             // NextAuth cuts where 4096 less its estimate of name and attributes ends.
             chunk: if format == Format::AuthJsV5 { 3936 } else { 3933 },
-            session: session_cookie_name(format, secure),
+            session: SoughtName::new(session_cookie_name(format, secure)),
             csrf: format!("{host}{generation}.csrf-token"),
             callback_url: format!("{prefix}{generation}.callback-url"),
             language: if secure { "__Secure-countersign.language" } else { "countersign.language" },
@@ -95,7 +95,13 @@ impl CookieRules {
     /// The session cookie's name.
     #[must_use]
     pub fn session_name(&self) -> &'static str {
-        self.session
+        self.session.name()
+    }
+
+    /// The same, to be looked for in requests.
+    #[must_use]
+    pub fn sought_session(&self) -> &SoughtName {
+        &self.session
     }
 
     /// The CSRF cookie's name.
@@ -121,14 +127,14 @@ impl CookieRules {
     pub fn session(&self, value: &str, expires_at: Timestamp, sent: &CookieHeader<'_>) -> Vec<SetCookie> {
         let encoded = encode_component(value);
         let pieces: Vec<(String, &str)> = if encoded.len() <= self.chunk {
-            vec![(self.session.to_owned(), encoded.as_str())]
+            vec![(self.session_name().to_owned(), encoded.as_str())]
         } else {
             chunks(&encoded, self.chunk)
                 .enumerate()
-                .map(|(index, piece)| (format!("{}.{index}", self.session), piece))
+                .map(|(index, piece)| (format!("{}.{index}", self.session_name()), piece))
                 .collect()
         };
-        let present = sent.session_names(self.session).into_iter();
+        let present = sent.session_names(self.session_name()).into_iter();
         let mut cookies: Vec<SetCookie> = present
             .filter(|name| !pieces.iter().any(|(kept, _)| kept == name))
             .map(|name| self.delete(name))
@@ -141,9 +147,9 @@ impl CookieRules {
     /// Deletes the session cookie and every chunk of it that the request had.
     #[must_use]
     pub fn delete_session(&self, sent: &CookieHeader<'_>) -> Vec<SetCookie> {
-        let mut names = sent.session_names(self.session);
-        if !names.contains(&self.session) {
-            names.push(self.session);
+        let mut names = sent.session_names(self.session_name());
+        if !names.contains(&self.session_name()) {
+            names.push(self.session_name());
         }
         names.into_iter().map(|name| self.delete(name)).collect()
     }

@@ -43,7 +43,7 @@ mod verified;
 
 use std::sync::Arc;
 
-pub use cookie_header::{CookieHeader, Found};
+pub use cookie_header::{CookieHeader, Found, SoughtName};
 pub use cookies::{CookieRules, SetCookie, encode_component};
 pub use csrf::{Csrf, CsrfPair, FetchOrigin};
 pub use data::{Carrier, Presented, SessionData, SessionError};

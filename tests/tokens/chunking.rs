@@ -67,7 +67,7 @@ fn sessions_are_cut_where_the_packages_cut_them() {
         let kept = cookies.iter().filter(|cookie| !value_of(cookie).is_empty());
         let back = kept.map(|cookie| format!("{}={}", cookie.name(), value_of(cookie)));
         let back = back.collect::<Vec<_>>().join("; ");
-        let found = CookieHeader::parse([back.as_str()]).find_chunked(rules.session_name());
+        let found = CookieHeader::parse([back.as_str()]).find_chunked(rules.sought_session());
         assert!(found == Found::Value(value.into()), "{length} bytes do not read back");
         cut += 1;
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use countersign::clock::Timestamp;
-use countersign::session::{CookieHeader, Found, Presented};
+use countersign::session::{CookieHeader, Found, Presented, SoughtName};
 use countersign::token::{Claims, Format, session_cookie_name};
 use serde_json::Value;
 
@@ -59,7 +59,7 @@ fn present(case: &Value, format: Format, secure: bool) -> Option<String> {
     }
     let secure = secure || case["options"]["secure"].as_bool().unwrap_or_default();
     let header = CookieHeader::parse(request["cookie"].as_str());
-    match header.find_chunked(session_cookie_name(format, secure)) {
+    match header.find_chunked(&SoughtName::new(session_cookie_name(format, secure))) {
         Found::Value(token) if !token.is_empty() => Some(token.into_owned()),
         Found::Unusable => None,
         _ => match Presented::from_authorization(request["authorization"].as_str().unwrap_or_default()) {
