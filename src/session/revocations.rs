@@ -50,9 +50,9 @@ struct State {
     sequence: i64,
 }
 
-/// The first 128 bits of a session's hash. A million of these and their minutes fit into 40 MB, where the whole would
-/// not; that two sessions share them is not to be expected, and would only sign somebody out.
-type ShortId = [u8; 16];
+/// The first 96 bits of a session's hash. A million of these and their minutes fit into 32 MB, where the whole would not;
+/// that any two of a million sessions share them happens once in 10^17 times, and would only sign somebody out.
+type ShortId = [u8; 12];
 
 /// A moment, rounded up to a minute: no revocation is forgotten early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
