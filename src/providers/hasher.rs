@@ -72,6 +72,7 @@ struct Inner {
     argon2: Argon2<'static>,
     params: Params,
     cores: Arc<Semaphore>,
+    all_cores: usize,
     door: Door,
     places: Arc<Semaphore>,
     all_places: usize,
@@ -105,6 +106,7 @@ impl Hasher {
             inner: Arc::new(Inner {
                 argon2,
                 cores: Arc::new(Semaphore::new(cores)),
+                all_cores: cores,
                 door: Door::new(all_places),
                 places: Arc::new(Semaphore::new(all_places)),
                 all_places,
@@ -180,10 +182,10 @@ impl Hasher {
             be_polite();
             let mut memory = inner.memories.take();
             let done = work(&mut memory);
-            if inner.places.available_permits() + 1 < inner.all_places {
-                inner.memories.keep(memory);
-            } else {
-                drop(memory);
+            match inner.all_places.saturating_sub(inner.places.available_permits()) {
+                // The last one, as far as can be seen.
+                0 | 1 => drop(memory),
+                at_work => inner.memories.keep(memory, at_work > inner.all_cores),
             }
             drop((core, place, running));
             // The last two may each have seen the other.
