@@ -28,6 +28,7 @@ mod postgres;
 mod revocations;
 mod roles;
 mod rows;
+mod session_reads;
 mod sessions;
 mod sql;
 mod sqlite;
@@ -54,7 +55,7 @@ pub use users::{Created, UserWithPassword, Users};
 pub use verifications::{CodeAttempt, EmailChange, Redeemed, Redemption, Verifications};
 
 /// Why a store could not answer. None of these means "not found" and none means "no".
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Unreachable, overloaded, locked, full, read-only or too slow: try again later.

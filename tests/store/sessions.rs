@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
-use countersign::model::{SessionRecord, Subject, UserId};
+use countersign::model::{DisplayName, SessionRecord, Subject, UserId};
 use countersign::secret::TokenHash;
-use countersign::store::{Inserted, Replaced};
+use countersign::store::{Database, Error, Inserted, Replaced};
+use rocket::futures::future::join_all;
 
+use crate::schema::execute;
 use crate::{FIRST, Fresh, NOW, on_both, record, session, stamp, user};
 
 on_both!(
     a_session_comes_back_with_its_user,
+    many_that_are_looked_up_at_once_are_each_told_of_their_own,
+    a_row_that_means_nothing_is_nobody_elses_error,
     an_id_never_replaces_another,
     a_session_takes_the_place_of_another_or_does_not,
     a_renewal_only_moves_forward_and_never_resurrects,
@@ -34,6 +38,55 @@ async fn a_session_comes_back_with_its_user(fresh: &Fresh) {
     assert!(store.find_session(&TokenHash::of("none")).await.unwrap().is_none());
     let nobody = record(&UserId::from_existing("nobody"));
     assert_eq!(store.insert_session(&nobody, FIRST, None).await.unwrap(), Inserted::UserChanged);
+}
+
+/// More than one statement looks up, twins and strangers among them, and every column is another.
+async fn many_that_are_looked_up_at_once_are_each_told_of_their_own(fresh: &Fresh) {
+    let store = &*fresh.store;
+    let mut kept = Vec::new();
+    for number in 0..40_i64 {
+        let owner = user(store, &format!("user{number}@example.com")).await;
+        let name = DisplayName::parse(&format!("Name \"{number}\" \\ \u{e9}")).unwrap();
+        assert!(store.set_name(&owner, Some(&name)).await.unwrap());
+        let mut new = record(&owner);
+        new.expires_at = NOW.plus(1000 + number);
+        new.renewed_at = NOW.plus(2000 + number);
+        new.authenticated_at = NOW.plus(3000 + number);
+        new.user_agent = (number % 3 > 0).then(|| format!("agent [{number}], \"\u{1}\u{2028}"));
+        new.address = (number % 2 > 0).then(|| format!("192.0.2.{number}"));
+        new.claims = format!("{{\"number\":{number}}}");
+        assert_eq!(store.insert_session(&new, FIRST, None).await.unwrap(), Inserted::Inserted);
+        kept.push((new, name));
+    }
+    let strangers = (0..5).map(|number| TokenHash::of(&number.to_string()));
+    let ids = kept.iter().chain(&kept).map(|(session, _)| session.id).chain(strangers);
+    let found = join_all(ids.map(|id| async move { store.find_session(&id).await.unwrap() })).await;
+    for (found, (session, name)) in found.iter().zip(kept.iter().chain(&kept)) {
+        let (found, owner) = found.as_ref().unwrap();
+        assert_eq!((found, &owner.id, owner.name.as_ref()), (session, &session.user_id, Some(name)));
+    }
+    assert_eq!(found.len(), 85);
+    assert!(found[80..].iter().all(Option::is_none));
+}
+
+async fn a_row_that_means_nothing_is_nobody_elses_error(fresh: &Fresh) {
+    let store = &*fresh.store;
+    let mut ids = Vec::new();
+    for number in 0..12 {
+        let owner = user(store, &format!("user{number}@example.com")).await;
+        ids.push(session(store, &owner).await);
+    }
+    execute(fresh, "UPDATE sessions SET strategy = 'nonsense' WHERE user_id = (SELECT id FROM users WHERE email = 'user3@example.com')").await;
+    let mut damaged = 1;
+    if let Database::Sqlite(_) = fresh.options.database {
+        execute(fresh, "UPDATE users SET name = CAST(x'ff61' AS TEXT) WHERE email = 'user7@example.com'")
+            .await;
+        damaged += 1;
+    }
+    let found = join_all(ids.iter().map(|id| store.find_session(id))).await;
+    let corrupt = found.iter().filter(|found| matches!(found, Err(Error::Corrupt(_)))).count();
+    let there = found.iter().filter(|found| matches!(found, Ok(Some(_)))).count();
+    assert_eq!((corrupt, there), (damaged, ids.len() - damaged));
 }
 
 async fn an_id_never_replaces_another(fresh: &Fresh) {

@@ -69,6 +69,10 @@ async fn a_corrupt_row_is_503_and_touches_no_cookie() {
         ("database", "users", "email = 'no address'"),
         ("database", "users", "name = x'ff'"),
         ("database", "users", "disabled_at = 'never'"),
+        // What SQLite's own JSON functions take for a null and a text.
+        ("database", "users", "disabled_at = x'00'"),
+        ("database", "sessions", "user_agent = x'1761'"),
+        ("database", "users", "name = CAST(x'ff61' AS TEXT)"),
         ("jwt", "sessions", "renewed_at = 'yesterday'"),
         ("jwt", "users", "email = 'no address'"),
         ("jwt", "users", "created_at = 1.5"),

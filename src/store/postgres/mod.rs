@@ -29,6 +29,7 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{Connection as _, Postgres, Transaction};
 
+use super::session_reads::SessionReads;
 use super::{Error, OpenOptions, Store, errors, sql};
 use crate::clock::Timestamp;
 use crate::metrics;
@@ -37,6 +38,7 @@ use crate::metrics;
 #[derive(Debug)]
 pub struct PostgresStore {
     pool: PgPool,
+    session_reads: SessionReads<PgPool>,
     timeout: Duration,
 }
 
@@ -78,7 +80,10 @@ impl PostgresStore {
             .map_err(|error| {
                 Error::Unavailable(format!("PostgreSQL at {place} cannot be reached: {}", Error::from(error)))
             })?;
-        Ok(Self { pool, timeout: options.timeout })
+        // The other half is for everything else.
+        let half = (options.max_connections / 2) as usize;
+        let session_reads = SessionReads::new(pool.clone(), half, options.timeout);
+        Ok(Self { pool, session_reads, timeout: options.timeout })
     }
 
     /// Ends within the time-out, one way or the other.
@@ -156,6 +161,7 @@ impl Store for PostgresStore {
         for statement in sql::all().chain(expired).chain([
             sql::roles::SEARCH_USERS_BY_BYTES,
             sessions::INSERT_SESSION,
+            sql::sessions::FIND_SESSIONS_OF_ARRAY,
             revocations::NEXT_SEQUENCE,
             revocations::REVOKE,
             verifications::LOCK_OWNER,

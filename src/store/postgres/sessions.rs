@@ -1,6 +1,8 @@
 //! Sessions, in PostgreSQL.
 
 use rocket::async_trait;
+use sqlx::Row as _;
+use sqlx::postgres::PgPool;
 
 use super::accounts::hold;
 use super::revocations::{end_all, revoke};
@@ -8,12 +10,24 @@ use super::{PostgresStore, expired};
 use crate::clock::Timestamp;
 use crate::model::{SecurityStamp, SessionRecord, Subject, User, UserId};
 use crate::secret::TokenHash;
-use crate::store::rows::{SessionAndUserRow, SessionRow, all, hash};
+use crate::store::rows::{SessionRow, all, hash, session_and_user};
+use crate::store::session_reads::{Read, ReadSessions};
 use crate::store::{Error, Inserted, Replaced, Sessions, sql};
 
 pub(super) const INSERT_SESSION: &str = "INSERT INTO sessions (id, user_id, strategy, method, authenticated_at, expires_at, \
      renewed_at, user_agent, address, claims) SELECT $1, users.id, $3, $4, $5, $6, $7, $8, $9, $10 \
      FROM users WHERE users.id = $2 AND disabled_at IS NULL AND security_stamp = $11 FOR SHARE";
+
+#[async_trait]
+impl ReadSessions for PgPool {
+    async fn read_sessions(&self, ids: &[TokenHash]) -> Result<Vec<Read>, Error> {
+        let ids: Vec<&[u8]> = ids.iter().map(|id| id.as_bytes().as_slice()).collect();
+        let rows = sqlx::query(sql::sessions::FIND_SESSIONS_OF_ARRAY).bind(ids).fetch_all(self).await?;
+        let rows =
+            rows.iter().map(|row| session_and_user(row.try_get("session_id")?, sqlx::FromRow::from_row(row)));
+        rows.collect()
+    }
+}
 
 #[async_trait]
 impl Sessions for PostgresStore {
@@ -53,10 +67,7 @@ impl Sessions for PostgresStore {
     }
 
     async fn find_session(&self, id: &TokenHash) -> Result<Option<(SessionRecord, User)>, Error> {
-        let query = sqlx::query_as::<_, SessionAndUserRow>(sql::sessions::FIND_SESSION)
-            .bind(id.as_bytes().as_slice());
-        self.bounded(async { query.fetch_optional(&self.pool).await?.map(TryInto::try_into).transpose() })
-            .await
+        self.bounded(self.session_reads.find(*id)).await
     }
 
     async fn renew_session(

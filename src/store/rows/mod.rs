@@ -3,7 +3,9 @@
 pub(super) mod access_tokens;
 pub(super) mod factors;
 
-use super::{AuditEnds, CodeAttempt, Error, UserWithPassword};
+use serde::Deserialize;
+
+use super::{AuditEnds, CodeAttempt, Error, UserWithPassword, session_reads};
 use crate::clock::Timestamp;
 use crate::model::{
     AuditEntry, AuditRecord, AuthMethod, ChainHash, ChainMark, DisplayName, Email, ExternalId, LinkedAccount,
@@ -13,7 +15,7 @@ use crate::model::{
 use crate::secret::TokenHash;
 
 /// A row of `users`.
-#[derive(sqlx::FromRow)]
+#[derive(sqlx::FromRow, Deserialize)]
 pub(super) struct UserRow {
     id: String,
     email: String,
@@ -34,8 +36,10 @@ pub(super) struct CredentialRow {
 }
 
 /// A row of `sessions`.
-#[derive(sqlx::FromRow)]
+#[derive(sqlx::FromRow, Deserialize)]
 pub(super) struct SessionRow {
+    /// Not part of the row as a text.
+    #[serde(skip)]
     session_id: Vec<u8>,
     user_id: String,
     strategy: String,
@@ -49,7 +53,7 @@ pub(super) struct SessionRow {
 }
 
 /// A session and its user.
-#[derive(sqlx::FromRow)]
+#[derive(sqlx::FromRow, Deserialize)]
 pub(super) struct SessionAndUserRow {
     #[sqlx(flatten)]
     session: SessionRow,
@@ -187,6 +191,28 @@ impl TryFrom<SessionAndUserRow> for (SessionRecord, User) {
     fn try_from(row: SessionAndUserRow) -> Result<Self, Error> {
         Ok((row.session.try_into()?, row.user.try_into()?))
     }
+}
+
+/// A session's id, and what its row and its user's mean; a column of another shape is that row's error only.
+pub(super) fn session_and_user(
+    id: &[u8],
+    row: Result<SessionAndUserRow, sqlx::Error>,
+) -> Result<session_reads::Read, Error> {
+    Ok((hash(id)?, row.map_err(Error::from).and_then(TryInto::try_into)))
+}
+
+/// The same of a row that SQLite wrote as one text: see `sqlite/sessions.rs`.
+pub(super) fn session_and_user_of_text(
+    id: Vec<u8>,
+    text: Option<&[u8]>,
+) -> Result<session_reads::Read, Error> {
+    let read = serde_json::from_slice::<SessionAndUserRow>(text.unwrap_or_default());
+    let key = hash(&id)?;
+    let row = read.map(|mut row| {
+        row.session.session_id = id;
+        row
+    });
+    Ok((key, row.map_err(|_| corrupt("a session or its user")).and_then(TryInto::try_into)))
 }
 
 impl TryFrom<AccountRow> for LinkedAccount {

@@ -1,11 +1,12 @@
 //! Statements about sessions.
 
-pub(in crate::store) const FIND_SESSION: &str = concat!(
+/// For PostgreSQL, which takes the ids as one value.
+pub(in crate::store) const FIND_SESSIONS_OF_ARRAY: &str = concat!(
     "SELECT ",
     session_columns!(),
     ", ",
     user_columns!(),
-    " FROM sessions JOIN users ON users.id = sessions.user_id WHERE sessions.id = $1"
+    " FROM sessions JOIN users ON users.id = sessions.user_id WHERE sessions.id = ANY($1)"
 );
 pub(in crate::store) const RENEW_SESSION: &str =
     "UPDATE sessions SET renewed_at = $2, expires_at = $3 WHERE id = $1 AND renewed_at < $2";
@@ -27,7 +28,6 @@ pub(in crate::store) const DELETE_OLDEST_SESSIONS: &str = "DELETE FROM sessions 
 
 /// Every statement of this file.
 pub(super) const ALL: &[&str] = &[
-    FIND_SESSION,
     RENEW_SESSION,
     LIST_SESSIONS,
     DELETE_SESSION,

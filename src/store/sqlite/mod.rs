@@ -36,6 +36,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{Connection as _, Sqlite, Transaction};
 
+use super::session_reads::SessionReads;
 use super::{Error, OpenOptions, Store, errors, file, sql};
 use crate::clock::Timestamp;
 use crate::metrics;
@@ -45,6 +46,7 @@ use crate::metrics;
 pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
+    session_reads: SessionReads<SqlitePool>,
     timeout: Duration,
 }
 
@@ -80,7 +82,11 @@ impl SqliteStore {
             .connect_with(connect)
             .await
             .map_err(|error| unusable(&error))?;
-        Ok(Self { writer, readers, timeout: options.timeout })
+        // More reads than there are cores would only wait for each other.
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let half = (options.max_connections / 2) as usize;
+        let session_reads = SessionReads::new(readers.clone(), cores.min(half), options.timeout);
+        Ok(Self { writer, readers, session_reads, timeout: options.timeout })
     }
 
     /// Ends within the time-out, one way or the other.
@@ -176,6 +182,8 @@ impl Store for SqliteStore {
         for statement in sql::all().chain(expired).chain([
             sql::roles::SEARCH_USERS,
             sessions::INSERT_SESSION,
+            sessions::FIND_SESSION,
+            sessions::FIND_SESSIONS,
             revocations::NEXT_SEQUENCE,
             revocations::REVOKE,
         ]) {

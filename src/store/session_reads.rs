@@ -1,0 +1,359 @@
+//! Sessions that are looked up at the same time, read together.
+//!
+//! A look-up by its key costs a database little, and the way there and back much: a connection is taken and given back, and
+//! a thread or a server woken. So only a few reads are under way at a time, and what is asked for meanwhile is read by the
+//! next one in a single statement. Whoever asks while nobody else does is read for at once and waits for nobody. It also
+//! means that guards hold no more than half of the connections, however many sessions nobody remembers are presented.
+//!
+//! # What holds as if each were read alone
+//! - A read begins after everything it answers was asked for: no answer is older than its question.
+//! - A row that means nothing is an error for whoever asked for it, and for nobody else. Where a statement fails, each is
+//!   read by itself, as long as there is time: a page of the database that cannot be read is no concern of others either.
+//! - A read is a task of its own: whoever goes away meanwhile takes nobody along.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rocket::async_trait;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::Error;
+use crate::model::{SessionRecord, User};
+use crate::secret::TokenHash;
+
+/// Sessions read by one statement at most.
+pub(super) const TOGETHER: usize = 16;
+
+/// A session and its user.
+pub(super) type Found = (SessionRecord, User);
+/// A session's id, and what its row and its user's mean.
+pub(super) type Read = (TokenHash, Result<Found, Error>);
+/// What a look-up is told.
+type Answer = Result<Option<Found>, Error>;
+
+/// Whoever can read sessions by their ids, up to [`TOGETHER`] at a time.
+#[async_trait]
+pub(super) trait ReadSessions: Send + Sync + 'static {
+    /// Those of the sessions that exist, in any order, each with what its row means.
+    async fn read_sessions(&self, ids: &[TokenHash]) -> Result<Vec<Read>, Error>;
+}
+
+/// The look-ups of a store.
+#[derive(Debug)]
+pub(super) struct SessionReads<R> {
+    shared: Arc<Shared<R>>,
+}
+
+#[derive(Debug)]
+struct Shared<R> {
+    reader: R,
+    /// How long a read may take.
+    timeout: Duration,
+    /// Reads that may be under way at a time.
+    at_once: usize,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: VecDeque<LookUp>,
+    under_way: usize,
+}
+
+#[derive(Debug)]
+struct LookUp {
+    id: TokenHash,
+    tell: oneshot::Sender<Answer>,
+}
+
+impl<R: ReadSessions> SessionReads<R> {
+    /// Look-ups by this reader: so many reads `at_once`, each bounded by `timeout`.
+    pub(super) fn new(reader: R, at_once: usize, timeout: Duration) -> Self {
+        let queue = Mutex::default();
+        Self { shared: Arc::new(Shared { reader, timeout, at_once: at_once.max(1), queue }) }
+    }
+
+    /// The session with this id, and its user.
+    pub(super) async fn find(&self, id: TokenHash) -> Answer {
+        let (tell, told) = oneshot::channel();
+        if self.shared.wants_another_read(LookUp { id, tell }) {
+            tokio::spawn(Place { shared: Arc::clone(&self.shared), is_left: false }.work());
+        }
+        told.await.unwrap_or_else(|_| Err(Error::Unavailable("a read was given up".to_owned())))
+    }
+}
+
+impl<R> Shared<R> {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a look-up in. Whether a read is to be begun for it, whose place is taken.
+    fn wants_another_read(&self, look_up: LookUp) -> bool {
+        let mut queue = self.queue();
+        queue.waiting.push_back(look_up);
+        let has_place = queue.under_way < self.at_once;
+        queue.under_way += usize::from(has_place);
+        has_place
+    }
+}
+
+/// A place among the reads under way.
+struct Place<R> {
+    shared: Arc<Shared<R>>,
+    is_left: bool,
+}
+
+/// However a read ends. The last one to go, if it did not end as it should, leaves nobody to wait for a read that does not
+/// come.
+impl<R> Drop for Place<R> {
+    fn drop(&mut self) {
+        if self.is_left {
+            return;
+        }
+        let mut queue = self.shared.queue();
+        queue.under_way -= 1;
+        let given_up =
+            if queue.under_way == 0 { std::mem::take(&mut queue.waiting) } else { VecDeque::new() };
+        drop(queue);
+        drop(given_up);
+    }
+}
+
+impl<R: ReadSessions> Place<R> {
+    /// Reads for whoever waits, until nobody does.
+    async fn work(mut self) {
+        loop {
+            // Whoever is about to ask in this very moment is read for as well.
+            tokio::task::yield_now().await;
+            let Some(look_ups) = self.next() else { return };
+            self.read(look_ups).await;
+        }
+    }
+
+    /// The next look-ups. The place is left in the very moment in which nobody waits: whoever comes after it begins a read.
+    fn next(&mut self) -> Option<Vec<LookUp>> {
+        let mut queue = self.shared.queue();
+        let mut look_ups = Vec::new();
+        while look_ups.len() < TOGETHER
+            && let Some(look_up) = queue.waiting.pop_front()
+        {
+            // Whoever has gone is not read for.
+            if !look_up.tell.is_closed() {
+                look_ups.push(look_up);
+            }
+        }
+        if look_ups.is_empty() {
+            queue.under_way -= 1;
+            drop(queue);
+            self.is_left = true;
+            return None;
+        }
+        Some(look_ups)
+    }
+
+    async fn read(&self, look_ups: Vec<LookUp>) {
+        let ids: Vec<TokenHash> = look_ups.iter().map(|look_up| look_up.id).collect();
+        let until = Instant::now() + self.shared.timeout;
+        match self.read_by(until, &ids).await {
+            Err(_) if ids.len() > 1 => {
+                for LookUp { id, tell } in look_ups {
+                    // Whoever asked may have gone.
+                    tell.send(answer(&self.read_by(until, &[id]).await, &id)).ok();
+                }
+            }
+            read => {
+                for LookUp { id, tell } in look_ups {
+                    tell.send(answer(&read, &id)).ok();
+                }
+            }
+        }
+    }
+
+    async fn read_by(&self, until: Instant, ids: &[TokenHash]) -> Result<Vec<Read>, Error> {
+        let read = self.shared.reader.read_sessions(ids);
+        let late = |_| Err(Error::Unavailable("no answer in time".to_owned()));
+        tokio::time::timeout_at(until, read).await.unwrap_or_else(late)
+    }
+}
+
+/// What was read, for whoever asked for this one.
+fn answer(read: &Result<Vec<Read>, Error>, id: &TokenHash) -> Answer {
+    let rows = read.as_ref().map_err(Clone::clone)?;
+    rows.iter().find(|(found, _)| found == id).map(|(_, row)| row.clone()).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::model::{AuthMethod, Email, SecurityStamp, Strategy, UserId};
+    use crate::secret::hex;
+
+    /// Reads when it is allowed to, and notes what was read together.
+    #[derive(Debug, Clone)]
+    struct Reader {
+        allowed: Arc<Semaphore>,
+        reads: Arc<Mutex<Vec<Vec<TokenHash>>>>,
+    }
+
+    impl Reader {
+        fn new(allowed: usize) -> Self {
+            Self { allowed: Arc::new(Semaphore::new(allowed)), reads: Arc::default() }
+        }
+
+        fn sizes(&self) -> Vec<usize> {
+            self.reads.lock().unwrap().iter().map(Vec::len).collect()
+        }
+    }
+
+    #[async_trait]
+    impl ReadSessions for Reader {
+        async fn read_sessions(&self, ids: &[TokenHash]) -> Result<Vec<Read>, Error> {
+            self.reads.lock().unwrap().push(ids.to_vec());
+            self.allowed.acquire().await.unwrap().forget();
+            assert!(!ids.contains(&id("panics")), "as it was asked to");
+            if ids.contains(&id("down")) {
+                return Err(Error::Unavailable("down".to_owned()));
+            }
+            let there = ids.iter().filter(|other| **other != id("none")).rev();
+            Ok(there.map(|id| (*id, row(id))).collect())
+        }
+    }
+
+    fn id(name: &str) -> TokenHash {
+        TokenHash::of(name)
+    }
+
+    fn row(of: &TokenHash) -> Result<Found, Error> {
+        if *of == id("corrupt") {
+            return Err(Error::Corrupt("a row".to_owned()));
+        }
+        let user = User {
+            id: UserId::from_existing("ada"),
+            email: Email::parse("ada@example.com").unwrap(),
+            name: None,
+            image: None,
+            email_verified_at: None,
+            disabled_at: None,
+            created_at: Timestamp(0),
+            security_stamp: SecurityStamp(0),
+        };
+        let session = SessionRecord {
+            id: *of,
+            user_id: user.id.clone(),
+            strategy: Strategy::Database,
+            method: AuthMethod::Pwd,
+            authenticated_at: Timestamp(0),
+            expires_at: Timestamp(0),
+            renewed_at: Timestamp(0),
+            user_agent: None,
+            address: None,
+            claims: "{}".to_owned(),
+        };
+        Ok((session, user))
+    }
+
+    type LookingUp = tokio::task::JoinHandle<Answer>;
+
+    /// Asks for each, in this order.
+    async fn ask(reads: &Arc<SessionReads<Reader>>, names: &[&str]) -> Vec<LookingUp> {
+        let mut asked = Vec::new();
+        for name in names {
+            let (reads, id) = (Arc::clone(reads), id(name));
+            asked.push(tokio::spawn(async move { reads.find(id).await }));
+            tokio::task::yield_now().await;
+        }
+        asked
+    }
+
+    async fn told(asked: Vec<LookingUp>) -> Vec<String> {
+        let mut told = Vec::new();
+        for one in asked {
+            told.push(match one.await.unwrap() {
+                Ok(Some((session, _))) => hex(session.id.as_bytes()),
+                Ok(None) => "nobody".to_owned(),
+                Err(error) => error.to_string(),
+            });
+        }
+        told
+    }
+
+    fn hex_of(name: &str) -> String {
+        hex(id(name).as_bytes())
+    }
+
+    fn reads(reader: &Reader, at_once: usize) -> Arc<SessionReads<Reader>> {
+        Arc::new(SessionReads::new(reader.clone(), at_once, Duration::from_mins(1)))
+    }
+
+    #[tokio::test]
+    async fn everybody_is_told_of_their_own_row() {
+        let reader = Reader::new(0);
+        let reads = reads(&reader, 1);
+        let asked = ask(&reads, &["first", "one", "none", "corrupt", "two", "one"]).await;
+        reader.allowed.add_permits(2);
+        let corrupt = Error::Corrupt("a row".to_owned()).to_string();
+        let expected =
+            [hex_of("first"), hex_of("one"), "nobody".to_owned(), corrupt, hex_of("two"), hex_of("one")];
+        assert_eq!(told(asked).await, expected);
+        assert_eq!(reader.sizes(), [1, 5], "the first was read for at once, the others together");
+    }
+
+    #[tokio::test]
+    async fn so_many_reads_at_a_time_of_so_many_sessions() {
+        let reader = Reader::new(0);
+        let reads = reads(&reader, 2);
+        let names: Vec<String> = (0..2 + TOGETHER + 3).map(|number| number.to_string()).collect();
+        let asked = ask(&reads, &names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        assert_eq!(reader.sizes(), [1, 1], "two places");
+        reader.allowed.add_permits(4);
+        assert_eq!(told(asked).await, names.iter().map(|name| hex_of(name)).collect::<Vec<_>>());
+        assert_eq!(reader.sizes(), [1, 1, TOGETHER, 3]);
+        reader.allowed.add_permits(1);
+        assert_eq!(told(ask(&reads, &["later"]).await).await, [hex_of("later")], "the places were left");
+    }
+
+    #[tokio::test]
+    async fn where_a_statement_fails_each_is_read_by_itself() {
+        let reader = Reader::new(0);
+        let reads = reads(&reader, 1);
+        let asked = ask(&reads, &["first", "one", "down", "none"]).await;
+        reader.allowed.add_permits(5);
+        let down = Error::Unavailable("down".to_owned()).to_string();
+        assert_eq!(told(asked).await, [hex_of("first"), hex_of("one"), down, "nobody".to_owned()]);
+        assert_eq!(reader.sizes(), [1, 3, 1, 1, 1]);
+    }
+
+    #[tokio::test]
+    async fn whoever_goes_away_takes_nobody_along() {
+        let reader = Reader::new(0);
+        let reads = reads(&reader, 1);
+        let mut asked = ask(&reads, &["first", "gone", "stays"]).await;
+        asked.remove(0).abort();
+        asked.remove(0).abort();
+        tokio::task::yield_now().await;
+        reader.allowed.add_permits(2);
+        assert_eq!(told(asked).await, [hex_of("stays")]);
+        assert_eq!(reader.sizes(), [1, 1], "nobody was read for who had gone before");
+    }
+
+    #[tokio::test]
+    async fn a_read_that_hangs_or_fails_leaves_its_place() {
+        let reader = Reader::new(0);
+        let reads = Arc::new(SessionReads::new(reader.clone(), 1, Duration::from_millis(50)));
+        let asked = told(ask(&reads, &["hangs"]).await).await;
+        assert_eq!(asked, [Error::Unavailable("no answer in time".to_owned()).to_string()]);
+        let asked = ask(&reads, &["panics", "waits"]).await;
+        reader.allowed.add_permits(2);
+        let given_up = Error::Unavailable("a read was given up".to_owned()).to_string();
+        assert_eq!(told(asked).await, [given_up.clone(), given_up], "whoever waited is told at once");
+        assert_eq!(told(ask(&reads, &["one"]).await).await, [hex_of("one")]);
+    }
+}
