@@ -87,6 +87,21 @@ pub(crate) async fn people_and_records(url: &str, from: u64, to: u64) {
     connection.close().await.unwrap();
 }
 
+/// Adds revocations of so many sessions that nobody has.
+pub(crate) async fn revocations(url: &str, count: u64) {
+    let mut connection = connect(url).await;
+    let rows = format!(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1) \
+         INSERT INTO revocations (kind, subject, sequence, not_after, expires_at) \
+         SELECT 'session', randomblob(32), i, $2, {FAR} FROM n WHERE $1 > 0"
+    );
+    let count = i64::try_from(count).unwrap();
+    sqlx::query(sqlx::AssertSqlSafe(rows)).bind(count).bind(now()).execute(&mut connection).await.unwrap();
+    let counter = sqlx::query("UPDATE counters SET value = $1 WHERE name = 'revocations'").bind(count);
+    counter.execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
 /// Adds sessions whose `Cookie` headers are known: the service's own key seals them, as a browser would have been given
 /// them.
 pub(crate) async fn known_sessions(url: &str, count: u64) -> Vec<String> {

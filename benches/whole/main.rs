@@ -9,6 +9,7 @@
 //! cargo bench --bench whole -- startup          # from exec to the first answer
 //! cargo bench --bench whole -- flood            # sign-ins as fast as the cores can, and what others wait meanwhile
 //! cargo bench --bench whole -- storm            # 500 sign-ins at once over fresh connections
+//! cargo bench --bench whole -- memory           # with a million revoked sessions, and over an hour's work
 //! ```
 //!
 //! They report; nothing here fails because of a time.
@@ -27,6 +28,7 @@ mod fill;
 mod growth;
 mod instructions;
 mod load;
+mod memory;
 mod plot;
 #[path = "../../tests/support/postgres.rs"]
 mod postgres;
@@ -38,6 +40,9 @@ mod storm;
 #[path = "../../tests/process/wire.rs"]
 #[expect(dead_code, clippy::indexing_slicing, reason = "a measurement needs little of it")]
 mod wire;
+
+const USAGE: &str =
+    "usage: … -- instructions | load | growth | plot | admin | startup | flood | storm | memory";
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -52,8 +57,9 @@ fn main() {
         ["startup"] => program::startup(),
         ["flood"] => program::flood(),
         ["storm"] => storm::report(),
+        ["memory", rest @ ..] => memory::report(rest),
         ["plot"] => plot::draw(),
-        _ => say("usage: … -- instructions | load | growth | plot | admin | startup | flood | storm"),
+        _ => say(USAGE),
     }
 }
 
