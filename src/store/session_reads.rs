@@ -7,8 +7,8 @@
 //!
 //! # What holds as if each were read alone
 //! - A read begins after everything it answers was asked for: no answer is older than its question.
-//! - A row that means nothing is an error for whoever asked for it, and for nobody else. Where a statement fails, each is
-//!   read by itself, as long as there is time: a page of the database that cannot be read is no concern of others either.
+//! - A row that means nothing, or a page of the database that cannot be read, is an error for whoever asked for it, and for
+//!   nobody else: when a statement fails, each session is read by itself, as long as there is time.
 //! - A read is a task of its own: whoever goes away meanwhile takes nobody along.
 
 use std::collections::VecDeque;
@@ -28,16 +28,14 @@ pub(super) const TOGETHER: usize = 16;
 
 /// A session and its user.
 pub(super) type Found = (SessionRecord, User);
-/// A session's id, and what its row and its user's mean.
-pub(super) type Read = (TokenHash, Result<Found, Error>);
 /// What a look-up is told.
 type Answer = Result<Option<Found>, Error>;
 
 /// Whoever can read sessions by their ids, up to [`TOGETHER`] at a time.
 #[async_trait]
 pub(super) trait ReadSessions: Send + Sync + 'static {
-    /// Those of the sessions that exist, in any order, each with what its row means.
-    async fn read_sessions(&self, ids: &[TokenHash]) -> Result<Vec<Read>, Error>;
+    /// Those of the sessions that exist, in any order. It fails when any of their rows means nothing.
+    async fn read_sessions(&self, ids: &[TokenHash]) -> Result<Vec<Found>, Error>;
 }
 
 /// The look-ups of a store.
@@ -172,7 +170,7 @@ impl<R: ReadSessions> Place<R> {
         }
     }
 
-    async fn read_by(&self, until: Instant, ids: &[TokenHash]) -> Result<Vec<Read>, Error> {
+    async fn read_by(&self, until: Instant, ids: &[TokenHash]) -> Result<Vec<Found>, Error> {
         let read = self.shared.reader.read_sessions(ids);
         let late = |_| Err(Error::Unavailable("no answer in time".to_owned()));
         tokio::time::timeout_at(until, read).await.unwrap_or_else(late)
@@ -180,9 +178,9 @@ impl<R: ReadSessions> Place<R> {
 }
 
 /// What was read, for whoever asked for this one.
-fn answer(read: &Result<Vec<Read>, Error>, id: &TokenHash) -> Answer {
-    let rows = read.as_ref().map_err(Clone::clone)?;
-    rows.iter().find(|(found, _)| found == id).map(|(_, row)| row.clone()).transpose()
+fn answer(read: &Result<Vec<Found>, Error>, id: &TokenHash) -> Answer {
+    let found = read.as_ref().map_err(Clone::clone)?;
+    Ok(found.iter().find(|(session, _)| session.id == *id).cloned())
 }
 
 #[cfg(test)]
@@ -215,7 +213,7 @@ mod tests {
 
     #[async_trait]
     impl ReadSessions for Reader {
-        async fn read_sessions(&self, ids: &[TokenHash]) -> Result<Vec<Read>, Error> {
+        async fn read_sessions(&self, ids: &[TokenHash]) -> Result<Vec<Found>, Error> {
             self.reads.lock().unwrap().push(ids.to_vec());
             self.allowed.acquire().await.unwrap().forget();
             assert!(!ids.contains(&id("panics")), "as it was asked to");
@@ -223,7 +221,7 @@ mod tests {
                 return Err(Error::Unavailable("down".to_owned()));
             }
             let there = ids.iter().filter(|other| **other != id("none")).rev();
-            Ok(there.map(|id| (*id, row(id))).collect())
+            there.map(row).collect()
         }
     }
 
@@ -297,13 +295,11 @@ mod tests {
     async fn everybody_is_told_of_their_own_row() {
         let reader = Reader::new(0);
         let reads = reads(&reader, 1);
-        let asked = ask(&reads, &["first", "one", "none", "corrupt", "two", "one"]).await;
+        let asked = ask(&reads, &["first", "one", "none", "two", "one"]).await;
         reader.allowed.add_permits(2);
-        let corrupt = Error::Corrupt("a row".to_owned()).to_string();
-        let expected =
-            [hex_of("first"), hex_of("one"), "nobody".to_owned(), corrupt, hex_of("two"), hex_of("one")];
+        let expected = [hex_of("first"), hex_of("one"), "nobody".to_owned(), hex_of("two"), hex_of("one")];
         assert_eq!(told(asked).await, expected);
-        assert_eq!(reader.sizes(), [1, 5], "the first was read for at once, the others together");
+        assert_eq!(reader.sizes(), [1, 4], "the first was read for at once, the others together");
     }
 
     #[tokio::test]
@@ -324,11 +320,14 @@ mod tests {
     async fn where_a_statement_fails_each_is_read_by_itself() {
         let reader = Reader::new(0);
         let reads = reads(&reader, 1);
-        let asked = ask(&reads, &["first", "one", "down", "none"]).await;
-        reader.allowed.add_permits(5);
-        let down = Error::Unavailable("down".to_owned()).to_string();
-        assert_eq!(told(asked).await, [hex_of("first"), hex_of("one"), down, "nobody".to_owned()]);
-        assert_eq!(reader.sizes(), [1, 3, 1, 1, 1]);
+        for bad in ["down", "corrupt"] {
+            let asked = ask(&reads, &["first", "one", bad, "none"]).await;
+            reader.allowed.add_permits(5);
+            let error = row(&id("corrupt")).unwrap_err().to_string();
+            let error = if bad == "down" { Error::Unavailable(bad.to_owned()).to_string() } else { error };
+            assert_eq!(told(asked).await, [hex_of("first"), hex_of("one"), error, "nobody".to_owned()]);
+        }
+        assert_eq!(reader.sizes(), [1, 3, 1, 1, 1, 1, 3, 1, 1, 1]);
     }
 
     #[tokio::test]

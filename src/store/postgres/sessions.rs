@@ -1,7 +1,6 @@
 //! Sessions, in PostgreSQL.
 
 use rocket::async_trait;
-use sqlx::Row as _;
 use sqlx::postgres::PgPool;
 
 use super::accounts::hold;
@@ -10,8 +9,8 @@ use super::{PostgresStore, expired};
 use crate::clock::Timestamp;
 use crate::model::{SecurityStamp, SessionRecord, Subject, User, UserId};
 use crate::secret::TokenHash;
-use crate::store::rows::{SessionRow, all, hash, session_and_user};
-use crate::store::session_reads::{Read, ReadSessions};
+use crate::store::rows::{SessionAndUserRow, SessionRow, all, hash};
+use crate::store::session_reads::{Found, ReadSessions};
 use crate::store::{Error, Inserted, Replaced, Sessions, sql};
 
 pub(super) const INSERT_SESSION: &str = "INSERT INTO sessions (id, user_id, strategy, method, authenticated_at, expires_at, \
@@ -20,12 +19,10 @@ pub(super) const INSERT_SESSION: &str = "INSERT INTO sessions (id, user_id, stra
 
 #[async_trait]
 impl ReadSessions for PgPool {
-    async fn read_sessions(&self, ids: &[TokenHash]) -> Result<Vec<Read>, Error> {
+    async fn read_sessions(&self, ids: &[TokenHash]) -> Result<Vec<Found>, Error> {
         let ids: Vec<&[u8]> = ids.iter().map(|id| id.as_bytes().as_slice()).collect();
-        let rows = sqlx::query(sql::sessions::FIND_SESSIONS_OF_ARRAY).bind(ids).fetch_all(self).await?;
-        let rows =
-            rows.iter().map(|row| session_and_user(row.try_get("session_id")?, sqlx::FromRow::from_row(row)));
-        rows.collect()
+        let query = sqlx::query_as::<_, SessionAndUserRow>(sql::sessions::FIND_SESSIONS_OF_ARRAY).bind(ids);
+        all(query.fetch_all(self).await?)
     }
 }
 

@@ -5,7 +5,7 @@ pub(super) mod factors;
 
 use serde::Deserialize;
 
-use super::{AuditEnds, CodeAttempt, Error, UserWithPassword, session_reads};
+use super::{AuditEnds, CodeAttempt, Error, UserWithPassword};
 use crate::clock::Timestamp;
 use crate::model::{
     AuditEntry, AuditRecord, AuthMethod, ChainHash, ChainMark, DisplayName, Email, ExternalId, LinkedAccount,
@@ -193,26 +193,18 @@ impl TryFrom<SessionAndUserRow> for (SessionRecord, User) {
     }
 }
 
-/// A session's id, and what its row and its user's mean; a column of another shape is that row's error only.
-pub(super) fn session_and_user(
-    id: &[u8],
-    row: Result<SessionAndUserRow, sqlx::Error>,
-) -> Result<session_reads::Read, Error> {
-    Ok((hash(id)?, row.map_err(Error::from).and_then(TryInto::try_into)))
-}
-
-/// The same of a row that SQLite wrote as one text: see `sqlite/sessions.rs`.
-pub(super) fn session_and_user_of_text(
-    id: Vec<u8>,
-    text: Option<&[u8]>,
-) -> Result<session_reads::Read, Error> {
-    let read = serde_json::from_slice::<SessionAndUserRow>(text.unwrap_or_default());
-    let key = hash(&id)?;
-    let row = read.map(|mut row| {
-        row.session.session_id = id;
-        row
+/// Sessions and their users, as SQLite writes them into one text: an array of the id, the session and the user, or of the id
+/// and null where a column holds bytes. See `sqlite/sessions.rs`.
+pub(super) fn sessions_of_text(text: &[u8]) -> Result<Vec<(SessionRecord, User)>, Error> {
+    let nonsense = || corrupt("a session or its user");
+    let rows: Vec<(String, Option<SessionAndUserRow>)> =
+        serde_json::from_slice(text).map_err(|_| nonsense())?;
+    let read = rows.into_iter().map(|(id, row)| {
+        let mut row = row.ok_or_else(nonsense)?;
+        row.session.session_id = TokenHash::from_hex(&id).ok_or_else(nonsense)?.as_bytes().to_vec();
+        row.try_into()
     });
-    Ok((key, row.map_err(|_| corrupt("a session or its user")).and_then(TryInto::try_into)))
+    read.collect()
 }
 
 impl TryFrom<AccountRow> for LinkedAccount {

@@ -1,7 +1,7 @@
 //! Sessions, in SQLite.
 
 use rocket::async_trait;
-use sqlx::query::QueryAs;
+use sqlx::query::QueryScalar;
 use sqlx::sqlite::SqlitePool;
 
 use super::accounts::hold;
@@ -10,20 +10,20 @@ use super::{SqliteStore, expired};
 use crate::clock::Timestamp;
 use crate::model::{SecurityStamp, SessionRecord, Subject, User, UserId};
 use crate::secret::TokenHash;
-use crate::store::rows::{SessionRow, all, hash, session_and_user_of_text};
-use crate::store::session_reads::{Read, ReadSessions, TOGETHER};
+use crate::store::rows::{SessionRow, all, hash, sessions_of_text};
+use crate::store::session_reads::{Found, ReadSessions, TOGETHER};
 use crate::store::{Error, Inserted, Replaced, Sessions, sql};
 
 pub(super) const INSERT_SESSION: &str = "INSERT INTO sessions (id, user_id, strategy, method, authenticated_at, expires_at, \
      renewed_at, user_agent, address, claims) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 \
      WHERE EXISTS (SELECT 1 FROM users WHERE id = $2 AND disabled_at IS NULL AND security_stamp = $11)";
 
-/// A session and its user as one text, in the order of `SessionAndUserRow`: the driver copies every column it hands over by
-/// itself, and eighteen copies take longer than to write the text and to read it. A column that holds bytes is no part of a
-/// row that we wrote (and JSON's functions would take some bytes for JSON): such a row is null.
+/// Sessions and their users as one text, in the order of `SessionAndUserRow`: the driver copies every column of every row by
+/// itself and wakes its caller for each row, which takes longer than to write the text and to read it. A column that holds
+/// bytes is no part of a row that we wrote (and JSON's functions would take some bytes for JSON): such a row is null.
 macro_rules! session_and_user {
     () => {
-        "SELECT sessions.id, CASE WHEN 'blob' IN (typeof(sessions.user_id), typeof(sessions.strategy), \
+        "SELECT json_group_array(json_array(lower(hex(sessions.id)), CASE WHEN 'blob' IN (typeof(sessions.user_id), typeof(sessions.strategy), \
          typeof(sessions.method), typeof(sessions.authenticated_at), typeof(sessions.expires_at), \
          typeof(sessions.renewed_at), typeof(sessions.user_agent), typeof(sessions.address), typeof(sessions.claims), \
          typeof(users.id), typeof(users.email), typeof(users.name), typeof(users.image), \
@@ -32,7 +32,7 @@ macro_rules! session_and_user {
          ELSE json_array(json_array(sessions.user_id, sessions.strategy, sessions.method, \
          sessions.authenticated_at, sessions.expires_at, sessions.renewed_at, sessions.user_agent, sessions.address, \
          sessions.claims), json_array(users.id, users.email, users.name, users.image, users.email_verified_at, \
-         users.disabled_at, users.created_at, users.security_stamp)) END \
+         users.disabled_at, users.created_at, users.security_stamp)) END)) \
          FROM sessions JOIN users ON users.id = sessions.user_id WHERE sessions.id "
     };
 }
@@ -46,16 +46,15 @@ pub(super) const FIND_SESSIONS: &str = concat!(
 
 #[async_trait]
 impl ReadSessions for SqlitePool {
-    async fn read_sessions(&self, ids: &[TokenHash]) -> Result<Vec<Read>, Error> {
+    async fn read_sessions(&self, ids: &[TokenHash]) -> Result<Vec<Found>, Error> {
         let (statement, places) = match ids {
             [_] => (FIND_SESSION, 1),
             _ => (FIND_SESSIONS, TOGETHER),
         };
         let all = ids.iter().map(|id| Some(id.as_bytes().as_slice())).chain(std::iter::repeat(None));
-        // As bytes: text that is none is one row's error, and would be the statement's.
-        let query = sqlx::query_as::<_, (Vec<u8>, Option<Vec<u8>>)>(statement);
-        let rows = all.take(places).fold(query, QueryAs::bind).fetch_all(self).await?;
-        rows.into_iter().map(|(id, text)| session_and_user_of_text(id, text.as_deref())).collect()
+        // As bytes: what is no text is a row's fault, and not the driver's.
+        let query = all.take(places).fold(sqlx::query_scalar::<_, Vec<u8>>(statement), QueryScalar::bind);
+        sessions_of_text(&query.fetch_one(self).await?)
     }
 }
 
