@@ -114,6 +114,12 @@ fn metrics_are_counted_on_a_listener_of_their_own() {
 #[test]
 fn without_the_key_nobody_listens_and_a_taken_address_stops_the_start() {
     let folder = TempDir::new().unwrap();
+    let (service, _) = monitored(folder.path());
+    assert_eq!(service.listening(), 2, "the control: the site and the metrics");
+    drop(service);
+    let service = Service::start(folder.path(), &[("COUNTERSIGN_SECRET", SECRET)]);
+    assert_eq!(service.listening(), 1, "the site alone");
+    drop(service);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let (port, secret) = (free_port().to_string(), ("COUNTERSIGN_SECRET", SECRET));

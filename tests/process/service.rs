@@ -110,6 +110,23 @@ impl Service {
         line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
     }
 
+    /// How many sockets it listens at.
+    pub(crate) fn listening(&self) -> usize {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap();
+        let own: Vec<String> = files
+            .filter_map(|file| std::fs::read_link(file.ok()?.path()).ok())
+            .map(|target| target.display().to_string())
+            .collect();
+        let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| std::fs::read_to_string(table).unwrap());
+        let sockets = tables.iter().flat_map(|table| table.lines().skip(1));
+        let listens = |line: &&str| {
+            let columns: Vec<&str> = line.split_whitespace().collect();
+            let is_own = |inode: &&str| own.contains(&format!("socket:[{inode}]"));
+            columns.get(3) == Some(&"0A") && columns.get(9).is_some_and(is_own)
+        };
+        sockets.filter(listens).count()
+    }
+
     /// How many files and sockets it has open.
     pub(crate) fn files(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
