@@ -89,3 +89,38 @@ async fn every_call_fails(app: &App, way: Way, fault: Fault, strategy: &str) {
     let list = after_the_act.contains(&"revocations_after");
     assert!(refused > 2 && list, "{strategy}, {way:?}, {fault:?}: {refused}, {after_the_act:?}");
 }
+
+/// A token that was made and that nobody saw would stand on a list and open nothing.
+#[rocket::async_test]
+async fn a_token_is_made_and_shown_or_neither() {
+    let limits = "[default.auth.limits]\nsign_ups_per_address = 1000\nper_address = 1000";
+    for strategy in STRATEGIES {
+        let app = Setup::new(strategy).toml(limits).start().await;
+        for fault in [Fault::Once, Fault::Down] {
+            let (mut refused, mut after_the_act) = (0, Vec::new());
+            for healthy in 0.. {
+                let mut ada =
+                    app.browser().enter(&format!("{fault:?}.{healthy}@example.com").to_lowercase()).await;
+                let token = ada.csrf().await;
+                let fields =
+                    [("csrfToken", token.as_str()), ("name", "script"), ("scope.read", "on"), ("days", "30")];
+                app.store.plan(fault, healthy);
+                let answer = ada.form("/api/auth/account/tokens", &fields).await;
+                let met = app.store.recover();
+                let shown = texts(&answer.body, "#fresh-token").len();
+                let kept = texts(&ada.visit("/api/auth/account/tokens").await.body, "[id^=token-]");
+                let is_made = kept.iter().any(|name| name == "script");
+                let label = format!("{strategy}, {fault:?} at {healthy} ({met:?})");
+                let expected = if is_made { (200, 1) } else { (503, 0) };
+                assert_eq!((answer.status, shown), expected, "{label}: {}", answer.body);
+                match met.first() {
+                    None => break,
+                    Some(call) if is_made => after_the_act.push(*call),
+                    Some(_) => refused += 1,
+                }
+            }
+            let list = after_the_act.contains(&"list_access_tokens");
+            assert!(refused > 1 && list, "{strategy}, {fault:?}: {refused}, {after_the_act:?}");
+        }
+    }
+}
