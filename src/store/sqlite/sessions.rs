@@ -37,8 +37,8 @@ macro_rules! session_and_user {
     };
 }
 pub(super) const FIND_SESSION: &str = concat!(session_and_user!(), "= $1");
-/// What is not needed is null.
 const _: () = assert!(TOGETHER == 16, "as many as the statement has places");
+/// What is not needed is null.
 pub(super) const FIND_SESSIONS: &str = concat!(
     session_and_user!(),
     "IN ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
