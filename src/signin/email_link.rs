@@ -5,19 +5,27 @@
 //! that is disabled; only the mailbox knows. So the host's `sign_in` hook is asked when the link is used and not, as
 //! NextAuth does, before it is mailed.
 //!
+//! # What a link leads to is known before it is used up
+//! The host is asked about whoever reads the address *as they will be* once the link is redeemed: a newcomer, an owner, or the
+//! owner who shuts somebody out. Only then it is redeemed, and only if that is still so. A hook that refuses or fails
+//! therefore leaves the link, and everybody's account, as they were.
+//!
 //! # Whose account it is
 //! Whoever uses the link reads the address. If its account had never proven the address, somebody may have made it in
 //! advance for this moment: the password and the sessions of before are gone, and the owner is told.
 
-use super::enter::{Entered, Entry as Way};
+use super::enter::{Entered, Entry as Way, Standing};
 use super::errors::SignInError;
 use super::hooks::Event;
 use super::limits::LimitHit;
 use super::mailing::{MAILED_LIFE, Secret};
 use super::service::{Client, SignIn, failure_code};
 use crate::audit::{AuditEvent, Entry};
+use crate::clock::Timestamp;
 use crate::mail::LetterKind;
-use crate::model::{AuthMethod, Email, MailedCode, NewUser, Purpose, User, UserId, Verification};
+use crate::model::{
+    AuthMethod, Email, MailedCode, NewUser, Purpose, SecurityStamp, User, UserId, Verification,
+};
 use crate::providers::Identity;
 use crate::secret::{PlainToken, ShortCode, TokenHash};
 use crate::session::SessionData;
@@ -152,19 +160,61 @@ impl SignIn {
         if !self.signs_in_by_email() {
             return Err(SignInError::NoMail);
         }
-        let id = match request.proof {
+        match request.proof {
             MailedProof::Link { email, token } => {
                 let email = Email::parse(email).map_err(|_| SignInError::Verification)?;
                 let token = PlainToken::parse(token).ok_or(SignInError::Verification)?;
-                Verification::id_of(Purpose::SignIn, &email, &token)
+                self.enter_by_mail(&Verification::id_of(Purpose::SignIn, &email, &token), request).await
             }
-            MailedProof::Code { browser, code } => self.check_mailed_code(browser, code).await?,
+            MailedProof::Code { browser, code } => {
+                let id = self.check_mailed_code(browser, code).await?;
+                let entered = self.enter_by_mail(&id, request).await;
+                if entered.is_err() {
+                    // The code was right: it was no guess, and can be typed again.
+                    self.limits.take_back_code(id).await;
+                }
+                entered
+            }
+        }
+    }
+
+    async fn enter_by_mail(
+        &self,
+        id: &TokenHash,
+        request: &EmailSignIn<'_>,
+    ) -> Result<EnteredByEmail, SignInError> {
+        let reader = self.reader_of(id).await?;
+        let is_new = reader.newcomer.is_some();
+        let identity = Identity {
+            user: reader.user.clone(),
+            method: AuthMethod::Email,
+            provider: "email".to_owned(),
+            profile: None,
         };
-        let (user, is_new) = self.redeem(&id, request.language).await?;
-        let identity =
-            Identity { user, method: AuthMethod::Email, provider: "email".to_owned(), profile: None };
         let entry = Way { client: &request.client, replaces: request.replaces };
-        Ok(EnteredByEmail { entered: self.enter(&identity, entry).await?, is_new })
+        let settle = self.redeem(id, &reader, request.language);
+        let entered = self.enter_and(&identity, reader.standing, entry, settle).await?;
+        Ok(EnteredByEmail { entered, is_new })
+    }
+
+    /// Who reads the address that a secret was mailed to, as they will be once it is redeemed.
+    async fn reader_of(&self, id: &TokenHash) -> Result<Reader, SignInError> {
+        let mailing = self.mailing()?;
+        let now = mailing.now();
+        let mailed = self.store.find_verification(id, Purpose::SignIn).await?;
+        let mailed = mailed.filter(|mailed| now < mailed.expires_at).ok_or(SignInError::Verification)?;
+        let holder = self.store.find_user_by_email(&mailed.email).await?.map(|found| found.user);
+        match (holder, mailed.user_id) {
+            (None, None) if mailing.rules.sign_up => Reader::newcomer(mailed.email, now),
+            // One answer, whatever it was: nobody may be made, somebody is disabled, or the address was another user's.
+            (None, _) => Err(SignInError::Verification),
+            (Some(user), owner)
+                if owner.as_ref().is_some_and(|owner| *owner != user.id) || user.disabled_at.is_some() =>
+            {
+                Err(SignInError::Verification)
+            }
+            (Some(user), _) => Ok(Reader::of(user, now)),
+        }
     }
 
     /// The secret a code stands for. Every look at a code is counted first, so that parallel guesses cannot overtake
@@ -182,19 +232,16 @@ impl SignIn {
         if expected.same(&attempt.code) { Ok(attempt.id) } else { Err(SignInError::WrongCode) }
     }
 
-    async fn redeem(&self, id: &TokenHash, language: &str) -> Result<(User, bool), SignInError> {
-        let mailing = self.mailing()?;
+    async fn redeem(&self, id: &TokenHash, reader: &Reader, language: &str) -> Result<(), SignInError> {
         let revoke_until = self.sessions.revocation_end();
-        let newcomer = NewUser {
-            id: UserId::generate()?,
-            // Replaced by the address that is proven.
-            email: Email::parse("nobody@example.invalid").map_err(|_| SignInError::Email)?,
-            name: None,
-            password_hash: None,
-            created_at: mailing.now(),
+        let redemption = Redemption {
+            id,
+            now: self.mailing()?.now(),
+            newcomer: reader.newcomer.as_ref(),
+            user: &reader.user.id,
+            stamp: reader.user.security_stamp,
+            revoke_until,
         };
-        let newcomer = mailing.rules.sign_up.then_some(&newcomer);
-        let redemption = Redemption { id, now: mailing.now(), newcomer, revoke_until };
         match self.store.redeem_sign_in(&redemption).await? {
             Redeemed::User { user, is_new, evicted } => {
                 if is_new {
@@ -207,10 +254,45 @@ impl SignIn {
                     self.audit.record(Entry::new(AuditEvent::OwnerArrived).user(&user.id)).await;
                     self.notify(LetterKind::OwnerArrived, &user.email, language);
                 }
-                Ok((user, is_new))
+                Ok(())
             }
-            // One answer, whatever it was.
-            Redeemed::Unknown | Redeemed::Refused => Err(SignInError::Verification),
+            // One answer, whatever it was. What ended their sessions meanwhile has ended this sign-in, too.
+            Redeemed::Unknown | Redeemed::Refused | Redeemed::Overtaken => Err(SignInError::Verification),
         }
+    }
+}
+
+/// Whoever reads an address, as they will be once what was mailed to it is redeemed.
+struct Reader {
+    user: User,
+    newcomer: Option<NewUser>,
+    standing: Standing,
+}
+
+impl Reader {
+    fn newcomer(email: Email, now: Timestamp) -> Result<Self, SignInError> {
+        let id = UserId::generate()?;
+        let user = User {
+            id: id.clone(),
+            email: email.clone(),
+            name: None,
+            image: None,
+            email_verified_at: Some(now),
+            disabled_at: None,
+            created_at: now,
+            security_stamp: SecurityStamp::default(),
+        };
+        let newcomer = NewUser { id, email, name: None, password_hash: None, created_at: now };
+        Ok(Self { user, newcomer: Some(newcomer), standing: Standing::Fresh })
+    }
+
+    /// Somebody who has an account. One that had never proven the address loses whatever opened it.
+    fn of(holder: User, now: Timestamp) -> Self {
+        if holder.email_verified_at.is_some() {
+            return Self { user: holder, newcomer: None, standing: Standing::Theirs };
+        }
+        let security_stamp = holder.security_stamp.next();
+        let user = User { email_verified_at: Some(now), security_stamp, ..holder };
+        Self { user, newcomer: None, standing: Standing::Fresh }
     }
 }

@@ -33,6 +33,21 @@ pub enum Entered {
     SecondFactor(String),
 }
 
+/// What an account has when somebody enters it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It was theirs before, with whatever second factors there are.
+    Theirs,
+    /// This sign-in makes it, or takes it over from somebody whose factors go: there are none.
+    Fresh,
+}
+
+/// What follows the first proof.
+enum Next {
+    Session(Claims),
+    SecondFactor(String),
+}
+
 impl SignIn {
     /// An identity becomes a session, if the host agrees. Every provider's sign-in ends here; the host is told of its
     /// success here, too.
@@ -40,20 +55,22 @@ impl SignIn {
     /// # Errors
     /// [`SignInError`]; no session was begun then.
     pub(crate) async fn enter(&self, identity: &Identity, entry: Entry<'_>) -> Result<Entered, SignInError> {
-        self.enter_and(identity, entry, std::future::ready(Ok(()))).await
+        let nothing = std::future::ready(Ok::<(), SignInError>(()));
+        self.enter_and(identity, Standing::Theirs, entry, nothing).await
     }
 
-    /// As [`SignIn::enter`], and settles something (a newcomer's account, a link) once the host has agreed and before a
-    /// second proof is asked for or a session begun.
+    /// As [`SignIn::enter`], and settles something: uses a proof up, makes a newcomer's account, keeps a link. Whatever of the
+    /// host's can fail has been asked by then, so that a hook that fails leaves everything as it was.
     ///
     /// # Errors
-    /// [`SignInError`]; no session was begun then.
-    pub(crate) async fn enter_and(
+    /// [`SignInError`], and whatever settling fails with; no session was begun then.
+    pub(super) async fn enter_and<E: From<SignInError>>(
         &self,
         identity: &Identity,
+        standing: Standing,
         entry: Entry<'_>,
-        settle: impl Future<Output = Result<(), SignInError>> + Send,
-    ) -> Result<Entered, SignInError> {
+        settle: impl Future<Output = Result<(), E>> + Send,
+    ) -> Result<Entered, E> {
         let Identity { user, method, provider, profile } = identity;
         let attempt = SignInAttempt {
             user,
@@ -63,20 +80,32 @@ impl SignIn {
             profile: profile.as_deref(),
         };
         self.ask_host(&attempt).await?;
+        let next = self.next_step(identity, standing).await?;
         settle.await?;
-        if let Some(pending) = self.second_step(identity).await? {
-            return Ok(Entered::SecondFactor(pending));
+        match next {
+            Next::SecondFactor(pending) => Ok(Entered::SecondFactor(pending)),
+            Next::Session(claims) => {
+                Ok(Entered::Session(Box::new(self.begin(user, (*method, provider), claims, entry).await?)))
+            }
         }
-        Ok(Entered::Session(Box::new(self.admit(user, (*method, provider), entry).await?)))
     }
 
-    /// Begins the session of somebody who has shown everything that is asked for.
-    pub(super) async fn admit(
+    async fn next_step(&self, identity: &Identity, standing: Standing) -> Result<Next, SignInError> {
+        if standing == Standing::Theirs
+            && let Some(pending) = self.second_step(identity).await?
+        {
+            return Ok(Next::SecondFactor(pending));
+        }
+        let Identity { user, method, provider, .. } = identity;
+        Ok(Next::Session(self.first_claims(user, (*method, provider)).await?))
+    }
+
+    /// What a session begins with: the roles, and what the host adds.
+    pub(super) async fn first_claims(
         &self,
         user: &User,
         (method, provider): (AuthMethod, &str),
-        entry: Entry<'_>,
-    ) -> Result<Issued, SignInError> {
+    ) -> Result<Claims, SignInError> {
         let mut claims = Claims::default();
         let roles = self.store.roles_of(&user.id).await?;
         if !roles.is_empty() {
@@ -84,6 +113,17 @@ impl SignIn {
         }
         let trigger = Trigger::SignIn { user, method, provider };
         self.hooks.jwt(&mut claims, &trigger).await.map_err(SignInError::Hook)?;
+        Ok(claims)
+    }
+
+    /// Begins the session of somebody who has shown everything that is asked for.
+    pub(super) async fn begin(
+        &self,
+        user: &User,
+        (method, provider): (AuthMethod, &str),
+        claims: Claims,
+        entry: Entry<'_>,
+    ) -> Result<Issued, SignInError> {
         let device = Device {
             user_agent: entry.client.user_agent.clone(),
             address: entry.client.address.map(|address| address.to_string()),

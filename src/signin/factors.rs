@@ -14,11 +14,13 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::enter::Entry;
 use super::errors::SignInError;
 use super::hooks::Event;
 use super::limits::{Counted, LimitHit};
+use super::passkey_proof::AnsweredPasskey;
 use super::service::SignIn;
 use crate::audit::{self, AuditEvent};
 use crate::clock::{Clock, Timestamp};
@@ -31,6 +33,7 @@ use crate::sealed::{SealError, Sealer, TOTP_SECRETS};
 use crate::secret::{PlainToken, Secrets, TokenHash};
 use crate::session::Issued;
 use crate::store;
+use crate::token::Claims;
 
 /// How long a sign-in waits for its second proof, seconds.
 pub const PENDING_AGE: i64 = 600;
@@ -78,6 +81,13 @@ pub(super) struct Pending {
     began: Timestamp,
     /// The person's stamp at the first proof. A pending sign-in without one is of an older version, and over.
     stamp: SecurityStamp,
+}
+
+/// A second proof that was found right and is not used up yet.
+enum Proven {
+    Totp { step: i64, sealed: String, secret: Zeroizing<Vec<u8>> },
+    RecoveryCode { hash: TokenHash, left: u64 },
+    Passkey(Box<AnsweredPasskey>),
 }
 
 /// What a person shows as the second proof.
@@ -211,20 +221,38 @@ impl SignIn {
             Counted::Allowed(receipt) => receipt,
             Counted::Refused(hit) => return Err(self.failed(&user, entry, FactorError::Limited(hit)).await),
         };
-        match self.check_proof(&user, &pending, proof, language).await {
-            Ok(()) => self.limits.take_back(receipt).await,
-            Err(FactorError::Wrong) => return Err(self.failed(&user, entry, FactorError::Wrong).await),
-            Err(error) => {
-                // Nothing was compared, so it was no guess.
+        match self.finish(&user, &pending, proof, language).await {
+            Ok(claims) => {
                 self.limits.take_back(receipt).await;
-                return Err(error);
+                Ok(self.begin(&user, (pending.method, &pending.provider), claims, entry).await?)
+            }
+            Err(FactorError::Wrong) => Err(self.failed(&user, entry, FactorError::Wrong).await),
+            Err(error) => {
+                // Nothing was compared, or it was right: it was no guess.
+                self.limits.take_back(receipt).await;
+                Err(error)
             }
         }
+    }
+
+    /// The proof is found right, the host is asked for its claims, and only then the proof and the pending sign-in are used
+    /// up: a hook that fails leaves both.
+    async fn finish(
+        &self,
+        user: &User,
+        pending: &Pending,
+        proof: SecondProof<'_>,
+        language: &str,
+    ) -> Result<Claims, FactorError> {
+        let proven = self.check_proof(user, pending, proof).await?;
+        let claims = self.first_claims(user, (pending.method, &pending.provider)).await?;
+        self.use_up(user, &proven, language).await?;
         let spent = TokenHash::of(&format!("pending sign-in\n{}", pending.id));
-        if !self.store.spend(&spent, pending.began.plus(PENDING_AGE)).await? {
-            return Err(FactorError::Expired);
+        if self.store.spend(&spent, pending.began.plus(PENDING_AGE)).await? {
+            Ok(claims)
+        } else {
+            Err(FactorError::Expired)
         }
-        Ok(self.admit(&user, (pending.method, &pending.provider), entry).await?)
     }
 
     /// The host hears of a wrong second proof as of every failed sign-in.
@@ -242,20 +270,20 @@ impl SignIn {
         user: &User,
         pending: &Pending,
         proof: SecondProof<'_>,
-        language: &str,
-    ) -> Result<(), FactorError> {
+    ) -> Result<Proven, FactorError> {
         match proof {
-            SecondProof::Code(code) => self.check_code(user, code, language).await,
+            SecondProof::Code(code) => self.check_code(&user.id, code).await,
             SecondProof::Passkey { answer, challenge } => {
-                let owner = self.check_passkey(answer, challenge, &pending.id).await?;
-                if owner.id == user.id { Ok(()) } else { Err(FactorError::Wrong) }
+                let answered = self.check_passkey(answer, challenge, &pending.id).await?;
+                if answered.user.id != user.id {
+                    return Err(FactorError::Wrong);
+                }
+                Ok(Proven::Passkey(Box::new(answered)))
             }
         }
     }
 
-    /// A time-based code is accepted once and only forward; a recovery code once.
-    async fn check_code(&self, owner: &User, code: &str, language: &str) -> Result<(), FactorError> {
-        let user = &owner.id;
+    async fn check_code(&self, user: &UserId, code: &str) -> Result<Proven, FactorError> {
         let found = self.store.find_factors(user).await?;
         let (factors, code) = (self.factors()?, code.trim());
         if let Some(record) = found.totp
@@ -263,18 +291,39 @@ impl SignIn {
             && let Some(step) =
                 TotpKey::from_bytes(&secret).and_then(|key| key.step_of(code, factors.clock.now()))
         {
-            let fresh = self.store.accept_totp_step(user, step).await?;
-            self.reseal_totp(user, &record.secret, &secret).await?;
-            return if fresh { Ok(()) } else { Err(FactorError::Wrong) };
+            if step <= record.last_step {
+                return Err(FactorError::Wrong);
+            }
+            return Ok(Proven::Totp { step, sealed: record.secret, secret });
         }
         match recovery::hash(user, code) {
-            Some(hash) if self.store.spend_recovery_code(user, &hash).await? => {
-                self.audit.record(audit::Entry::new(AuditEvent::RecoveryCodeUsed).user(user)).await;
-                let left = found.recovery_codes.saturating_sub(1).to_string();
-                self.notify_about(LetterKind::RecoveryCodeUsed, &owner.email, language, left);
-                Ok(())
+            Some(hash) if self.store.has_recovery_code(user, &hash).await? => {
+                Ok(Proven::RecoveryCode { hash, left: found.recovery_codes.saturating_sub(1) })
             }
             _ => Err(FactorError::Wrong),
+        }
+    }
+
+    /// A time-based code is accepted once and only forward; a recovery code and a challenge once. Of several who show the
+    /// same at the same moment, one passes.
+    async fn use_up(&self, owner: &User, proven: &Proven, language: &str) -> Result<(), FactorError> {
+        let user = &owner.id;
+        match proven {
+            Proven::Totp { step, sealed, secret } => {
+                let fresh = self.store.accept_totp_step(user, *step).await?;
+                self.reseal_totp(user, sealed, secret).await?;
+                if fresh { Ok(()) } else { Err(FactorError::Wrong) }
+            }
+            Proven::RecoveryCode { hash, left } => {
+                if !self.store.spend_recovery_code(user, hash).await? {
+                    return Err(FactorError::Wrong);
+                }
+                self.audit.record(audit::Entry::new(AuditEvent::RecoveryCodeUsed).user(user)).await;
+                let kind = LetterKind::RecoveryCodeUsed;
+                self.notify_about(kind, &owner.email, language, left.to_string());
+                Ok(())
+            }
+            Proven::Passkey(answered) => self.use_passkey(answered).await,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Signing in with another site, and linking accounts there.
 
-use super::enter::{Entered, Entry};
+use super::enter::{Entered, Entry, Standing};
 use super::errors::SignInError;
 use super::hooks::{Event, FederatedFailure, SignInAttempt};
 use super::limits::{Counted, Receipt};
@@ -145,7 +145,8 @@ impl SignIn {
             (Ruling::LinkByAddress, Facts { holder: Some(holder), .. }) => {
                 // A link lasts: it is made when both proofs are given, which is on the account page.
                 if self.store.find_factors(&holder.id).await?.is_on() {
-                    return self.enter_as(arrival, holder, std::future::ready(Ok(()))).await.map(Some);
+                    let nothing = std::future::ready(Ok(()));
+                    return self.enter_as(arrival, holder, Standing::Theirs, nothing).await.map(Some);
                 }
                 self.enter_new(arrival, holder, How::Link).await
             }
@@ -195,10 +196,11 @@ impl SignIn {
             self.store.keep_tokens(&account.id, &sealed).await?;
             Ok(())
         };
-        self.enter_as(arrival, user, settle).await
+        self.enter_as(arrival, user, Standing::Theirs, settle).await
     }
 
-    /// Somebody who is not known there yet: the link is made after the host agreed, and before there is a session.
+    /// Somebody who is not known there yet: the link is made when the host has been asked everything, and before there is a
+    /// session.
     async fn enter_new(
         &self,
         arrival: &Arrival<'_>,
@@ -240,7 +242,11 @@ impl SignIn {
             }
             Ok(())
         };
-        match self.enter_as(arrival, signed_up, settle).await {
+        let standing = match how {
+            How::Link => Standing::Theirs,
+            How::Create | How::TakeOver { .. } => Standing::Fresh,
+        };
+        match self.enter_as(arrival, signed_up, standing, settle).await {
             Err(SignInError::Overtaken) => Ok(None),
             outcome => outcome.map(Some),
         }
@@ -250,6 +256,7 @@ impl SignIn {
         &self,
         arrival: &Arrival<'_>,
         user: User,
+        standing: Standing,
         settle: impl Future<Output = Result<(), SignInError>> + Send,
     ) -> Result<Arrived, SignInError> {
         if user.disabled_at.is_some() {
@@ -262,7 +269,7 @@ impl SignIn {
             profile: Some(Box::new(arrival.profile.clone())),
         };
         let entry = Entry { client: &arrival.client, replaces: arrival.session };
-        match self.enter_and(&identity, entry, settle).await {
+        match self.enter_and(&identity, standing, entry, settle).await {
             Ok(entered) => Ok(Arrived::Entered(entered)),
             // Disabled or signed out everywhere between the look-up and the session.
             Err(SignInError::Credentials) => Err(SignInError::Denied(None)),

@@ -32,7 +32,16 @@ pub struct Limits {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     config: LimitsConfig,
-    owed: Arc<Mutex<Vec<TokenHash>>>,
+    owed: Arc<Mutex<Vec<Owed>>>,
+}
+
+/// A count that is to be taken back.
+#[derive(Debug, Clone, Copy)]
+enum Owed {
+    /// Of attempts, under this key.
+    Attempt(TokenHash),
+    /// Of tries of the code that was mailed with this secret.
+    Code(TokenHash),
 }
 
 /// Attempts that are remembered as owed at most; beyond, they stay counted until their window ends.
@@ -132,7 +141,7 @@ impl Limits {
     /// Takes an attempt back that could not be judged: in a moment, because the store may be what failed, and whoever waits
     /// for the answer should not wait for it twice.
     pub fn take_back_later(&self, receipt: Receipt) {
-        self.owe(receipt.0);
+        self.owe(receipt.0.into_iter().map(Owed::Attempt));
     }
 
     /// Counts a mail that anybody can ask for: against the client first, so that who asks too often uses up nobody's
@@ -150,9 +159,19 @@ impl Limits {
         .await
     }
 
+    /// Takes back the try of a mailed code that was right and came to nothing for another reason.
+    pub(super) async fn take_back_code(&self, mailed: TokenHash) {
+        self.owe([Owed::Code(mailed)]);
+        self.settle_soon().await;
+    }
+
     /// Takes an attempt back: it was no guess. When the store fails just now, it is done as soon as it answers again.
     pub async fn take_back(&self, receipt: Receipt) {
-        self.owe(receipt.0);
+        self.take_back_later(receipt);
+        self.settle_soon().await;
+    }
+
+    async fn settle_soon(&self) {
         if let Err(error) = self.settle().await {
             tracing::warn!(%error, "an attempt could not be taken back yet");
         }
@@ -163,23 +182,27 @@ impl Limits {
     /// # Errors
     /// [`store::Error`]; what could not be taken back is still owed.
     pub async fn settle(&self) -> Result<(), store::Error> {
-        while let Some(key) = self.next_owed() {
-            if let Err(error) = self.store.return_attempt(&key).await {
-                self.owe([key]);
+        while let Some(owed) = self.next_owed() {
+            let returned = match &owed {
+                Owed::Attempt(key) => self.store.return_attempt(key).await,
+                Owed::Code(mailed) => self.store.return_code_attempt(mailed).await,
+            };
+            if let Err(error) = returned {
+                self.owe([owed]);
                 return Err(error);
             }
         }
         Ok(())
     }
 
-    fn next_owed(&self) -> Option<TokenHash> {
+    fn next_owed(&self) -> Option<Owed> {
         self.owed.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
-    fn owe(&self, keys: impl IntoIterator<Item = TokenHash>) {
+    fn owe(&self, counts: impl IntoIterator<Item = Owed>) {
         let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
         let room = OWED_MAX.saturating_sub(owed.len());
-        owed.extend(keys.into_iter().take(room));
+        owed.extend(counts.into_iter().take(room));
     }
 
     /// Stops at the first counter that is over, so that a refused attempt does not use up the wider ones.
@@ -191,7 +214,7 @@ impl Limits {
             let state = match self.store.count_attempt(key, now, self.config.window).await {
                 Ok(state) => state,
                 Err(error) => {
-                    self.owe(counted);
+                    self.take_back_later(Receipt(counted));
                     return Err(error);
                 }
             };

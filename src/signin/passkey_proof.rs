@@ -5,13 +5,13 @@
 use serde::{Deserialize, Serialize};
 use webauthn_rs::prelude::DiscoverableAuthentication;
 
-use super::enter::{Entered, Entry};
+use super::enter::{Entered, Entry, Standing};
 use super::factors::FactorError;
 use super::hooks::Event;
 use super::limits::Counted;
 use super::service::SignIn;
 use crate::clock::Timestamp;
-use crate::model::{AuthMethod, PasskeyRecord, User};
+use crate::model::{AuthMethod, User};
 use crate::providers::Identity;
 use crate::providers::passkeys::Passkeys;
 use crate::secret::TokenHash;
@@ -24,6 +24,17 @@ pub const CHALLENGE_AGE: i64 = 300;
 struct Challenge {
     state: DiscoverableAuthentication,
     began: Timestamp,
+}
+
+/// A passkey that answered a challenge of ours rightly.
+pub(super) struct AnsweredPasskey {
+    pub(super) user: User,
+    id: TokenHash,
+    /// The verifier's state after this answer.
+    credential: String,
+    /// What the challenge is spent by, and until when that is remembered.
+    challenge: TokenHash,
+    ends_at: Timestamp,
 }
 
 impl SignIn {
@@ -58,47 +69,44 @@ impl SignIn {
             Counted::Allowed(receipt) => receipt,
             Counted::Refused(hit) => return Err(FactorError::Limited(hit)),
         };
-        let user = match self.check_passkey(answer, challenge, "").await {
-            Ok(user) => user,
+        match self.enter_by_passkey(answer, challenge, entry).await {
             Err(FactorError::Wrong) => {
-                let address = entry.client.address;
-                let method = AuthMethod::Passkey;
-                self.tell(&Event::SignInFailed {
-                    email: None,
-                    code: "Passkey",
-                    address,
-                    method,
-                    federated: None,
-                })
-                .await;
-                return Err(FactorError::Wrong);
+                let (address, method) = (entry.client.address, AuthMethod::Passkey);
+                let code = "Passkey";
+                self.tell(&Event::SignInFailed { email: None, code, address, method, federated: None }).await;
+                Err(FactorError::Wrong)
             }
-            Err(error) => {
+            outcome => {
+                // It was right, or nothing was compared: it was no guess.
                 self.limits.take_back(receipt).await;
-                return Err(error);
+                outcome
             }
-        };
-        self.limits.take_back(receipt).await;
-        Ok(self
-            .enter(
-                &Identity {
-                    user,
-                    method: AuthMethod::Passkey,
-                    provider: "passkey".to_owned(),
-                    profile: None,
-                },
-                entry,
-            )
-            .await?)
+        }
     }
 
-    /// The owner of the passkey that answered a challenge of ours, which is spent by it.
+    async fn enter_by_passkey(
+        &self,
+        answer: &str,
+        challenge: &str,
+        entry: Entry<'_>,
+    ) -> Result<Entered, FactorError> {
+        let answered = self.check_passkey(answer, challenge, "").await?;
+        let identity = Identity {
+            user: answered.user.clone(),
+            method: AuthMethod::Passkey,
+            provider: "passkey".to_owned(),
+            profile: None,
+        };
+        self.enter_and(&identity, Standing::Theirs, entry, self.use_passkey(&answered)).await
+    }
+
+    /// The passkey that answered a challenge of ours. Nothing is used up yet.
     pub(super) async fn check_passkey(
         &self,
         answer: &str,
         sealed: &str,
         context: &str,
-    ) -> Result<User, FactorError> {
+    ) -> Result<AnsweredPasskey, FactorError> {
         let factors = self.factors()?;
         let passkeys = factors.passkeys.as_ref().ok_or(FactorError::Wrong)?;
         let challenge: Challenge = factors.challenges.open_json(context, sealed).ok_or(FactorError::Wrong)?;
@@ -109,27 +117,29 @@ impl SignIn {
         let (id, answer) = Passkeys::identify(answer)?;
         let (record, user) = self.store.find_passkey(&id).await?.ok_or(FactorError::Wrong)?;
         let verified = passkeys.verify(&answer, challenge.state, &record)?;
-        let spent = TokenHash::of(&format!("passkey challenge\n{sealed}"));
-        let fresh = self.store.spend(&spent, challenge.began.plus(CHALLENGE_AGE)).await?;
-        if !fresh || user.disabled_at.is_some() {
+        if user.disabled_at.is_some() {
             return Err(FactorError::Wrong);
         }
         if verified.suspicious {
             tracing::warn!(user = %user.id, passkey = %record.id.to_hex(), "a passkey's counter went back");
         }
-        self.note_use(&record, verified.credential.as_deref(), now).await?;
-        Ok(user)
+        Ok(AnsweredPasskey {
+            user,
+            id,
+            credential: verified.credential.unwrap_or(record.credential),
+            challenge: TokenHash::of(&format!("passkey challenge\n{sealed}")),
+            ends_at: challenge.began.plus(CHALLENGE_AGE),
+        })
     }
 
-    async fn note_use(
-        &self,
-        record: &PasskeyRecord,
-        changed: Option<&str>,
-        now: Timestamp,
-    ) -> Result<(), FactorError> {
-        let credential = changed.unwrap_or(&record.credential);
+    /// Spends the challenge, and notes the use.
+    pub(super) async fn use_passkey(&self, answered: &AnsweredPasskey) -> Result<(), FactorError> {
+        let AnsweredPasskey { id, credential, challenge, ends_at, .. } = answered;
+        if !self.store.spend(challenge, *ends_at).await? {
+            return Err(FactorError::Wrong);
+        }
         // A passkey that was removed meanwhile opens nothing any more.
-        let noted = self.store.use_passkey(&record.id, credential, now).await?;
+        let noted = self.store.use_passkey(id, credential, self.factors()?.clock.now()).await?;
         if noted { Ok(()) } else { Err(FactorError::Wrong) }
     }
 }

@@ -61,6 +61,8 @@ pub trait FactorStore: Send + Sync {
         from: &TokenHash,
         codes: &[TokenHash],
     ) -> Result<bool, Error>;
+    /// Whether a recovery code is one of this person's. It is not used up.
+    async fn has_recovery_code(&self, user: &UserId, code: &TokenHash) -> Result<bool, Error>;
     /// Uses a recovery code up: of parallel calls exactly one answers `true`.
     async fn spend_recovery_code(&self, user: &UserId, code: &TokenHash) -> Result<bool, Error>;
     /// Adds a passkey unless its id exists or the person has `most` of them, and in the same act replaces the recovery

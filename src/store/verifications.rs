@@ -4,7 +4,7 @@ use rocket::async_trait;
 
 use super::Error;
 use crate::clock::Timestamp;
-use crate::model::{Email, NewUser, Purpose, User, UserId, Verification};
+use crate::model::{Email, NewUser, Purpose, SecurityStamp, User, UserId, Verification};
 use crate::secret::TokenHash;
 
 /// A code is looked at: what it must be, and how often it was tried, this time included.
@@ -30,6 +30,10 @@ pub struct Redemption<'a> {
     /// The user to make when the address has none; its address is replaced by the one that was proven. `None` when
     /// nobody may be made.
     pub newcomer: Option<&'a NewUser>,
+    /// Whose the address will be by this, as it was foreseen: the newcomer, or who has it.
+    pub user: &'a UserId,
+    /// Their stamp once it is redeemed, as it was foreseen: it moves on when somebody is shut out.
+    pub stamp: SecurityStamp,
     /// Until when sessions that end by this are remembered as revoked.
     pub revoke_until: Timestamp,
 }
@@ -42,6 +46,8 @@ pub enum Redeemed {
     Unknown,
     /// The address is proven, but its user is disabled, or there is none and none may be made.
     Refused,
+    /// It would be another user's, or one whose proofs have changed, than was foreseen: nothing was redeemed.
+    Overtaken,
     /// This user reads the address.
     User {
         /// Who.
@@ -95,6 +101,8 @@ pub trait Verifications: Send + Sync {
         purpose: Purpose,
         now: Timestamp,
     ) -> Result<Option<CodeAttempt>, Error>;
+    /// Takes one try back: the code was right, and came to nothing for another reason.
+    async fn return_code_attempt(&self, id: &TokenHash) -> Result<(), Error>;
     /// Redeems a secret for [`Purpose::SignIn`]: the address is proven, and has a user from now on. A user who had never
     /// proven the address was made by who knows whom: password and sessions of before are gone.
     async fn redeem_sign_in(&self, redemption: &Redemption<'_>) -> Result<Redeemed, Error>;

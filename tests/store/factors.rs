@@ -85,6 +85,10 @@ async fn a_recovery_code_works_once(fresh: &Fresh) {
     let here = session(&**store, &ada).await;
     assert!(store.replace_recovery_codes(&ada, &here, &codes(&["a", "b"])).await.unwrap());
     assert!(!store.spend_recovery_code(&bob, &TokenHash::of("a")).await.unwrap(), "it is Ada's");
+    assert!(!store.has_recovery_code(&bob, &TokenHash::of("a")).await.unwrap(), "it is Ada's");
+    for _ in 0..2 {
+        assert!(store.has_recovery_code(&ada, &TokenHash::of("a")).await.unwrap(), "a look uses nothing up");
+    }
     let attempts: Vec<_> = (0..32)
         .map(|_| {
             let (store, ada) = (Arc::clone(store), ada.clone());
@@ -97,6 +101,7 @@ async fn a_recovery_code_works_once(fresh: &Fresh) {
     }
     assert_eq!(winners, 1);
     assert!(store.replace_recovery_codes(&ada, &here, &codes(&["c"])).await.unwrap());
+    assert!(!store.has_recovery_code(&ada, &TokenHash::of("a")).await.unwrap(), "used up");
     assert!(!store.spend_recovery_code(&ada, &TokenHash::of("b")).await.unwrap(), "replaced");
     assert!(store.spend_recovery_code(&ada, &TokenHash::of("c")).await.unwrap());
 }

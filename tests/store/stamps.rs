@@ -99,7 +99,9 @@ async fn act(fresh: &Fresh, act: &str, ada: &UserId, here: &TokenHash) -> bool {
         }
         "evicted by mail" => {
             let id = mailed(fresh, Purpose::SignIn, "ada@example.com", ada).await;
-            let redemption = Redemption { id: &id, now: NOW, newcomer: None, revoke_until: until };
+            let (user, stamp) = (ada, seen.next());
+            let redemption =
+                Redemption { id: &id, now: NOW, newcomer: None, user, stamp, revoke_until: until };
             let redeemed = store.redeem_sign_in(&redemption).await.unwrap();
             let Redeemed::User { user, evicted: Some(_), .. } = redeemed else { return false };
             // The owner's own sign-in is of after the act.

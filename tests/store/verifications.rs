@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use countersign::clock::Timestamp;
-use countersign::model::{Email, MailedCode, NewUser, Purpose, Subject, User, UserId, Verification};
+use countersign::model::{
+    Email, MailedCode, NewUser, Purpose, SecurityStamp, Subject, User, UserId, Verification,
+};
 use countersign::secret::{PlainToken, ShortCode, TokenHash};
 use countersign::store::{EmailChange, Redeemed, Redemption};
 
@@ -16,6 +18,8 @@ on_both!(
     one_of_many_redeems_a_sign_in,
     one_of_many_redeems_each_other_purpose,
     two_secrets_of_one_new_address_make_one_user,
+    what_was_foreseen_otherwise_redeems_nothing,
+    a_try_that_was_right_is_taken_back,
     a_code_is_counted_before_it_is_known,
     who_never_proved_the_address_is_shut_out,
     a_proven_user_keeps_password_and_sessions,
@@ -48,8 +52,18 @@ fn newcomer() -> NewUser {
 
 async fn sign_in_at(fresh: &Fresh, id: &TokenHash, now: Timestamp) -> Redeemed {
     let newcomer = newcomer();
-    let redemption = Redemption { id, now, newcomer: Some(&newcomer), revoke_until: UNTIL };
+    let (user, stamp) = foreseen(fresh, id).await.unwrap_or((newcomer.id.clone(), SecurityStamp::default()));
+    let redemption =
+        Redemption { id, now, newcomer: Some(&newcomer), user: &user, stamp, revoke_until: UNTIL };
     fresh.store.redeem_sign_in(&redemption).await.unwrap()
+}
+
+/// Whose address it is that a secret was mailed to, and their stamp once it is redeemed.
+async fn foreseen(fresh: &Fresh, id: &TokenHash) -> Option<(UserId, SecurityStamp)> {
+    let mailed = fresh.store.find_verification(id, Purpose::SignIn).await.unwrap()?;
+    let user = fresh.store.find_user_by_email(&mailed.email).await.unwrap()?.user;
+    let is_proven = user.email_verified_at.is_some();
+    Some((user.id, if is_proven { user.security_stamp } else { user.security_stamp.next() }))
 }
 
 async fn sign_in(fresh: &Fresh, id: &TokenHash) -> Redeemed {
@@ -125,7 +139,14 @@ async fn one_of_many_redeems_a_sign_in(fresh: &Fresh) {
         let store = Arc::clone(&fresh.store);
         tokio::spawn(async move {
             let newcomer = newcomer();
-            let redemption = Redemption { id: &id, now: NOW, newcomer: Some(&newcomer), revoke_until: UNTIL };
+            let redemption = Redemption {
+                id: &id,
+                now: NOW,
+                newcomer: Some(&newcomer),
+                user: &newcomer.id,
+                stamp: SecurityStamp::default(),
+                revoke_until: UNTIL,
+            };
             store.redeem_sign_in(&redemption).await.unwrap()
         })
     });
@@ -184,6 +205,62 @@ async fn two_secrets_of_one_new_address_make_one_user(fresh: &Fresh) {
         assert_eq!(made, 1, "{one:?} {two:?}");
     }
     assert_eq!(fresh.store.list_users(None, 99).await.unwrap().len(), 8);
+}
+
+/// Somebody else than was foreseen, somebody whose proofs have changed meanwhile, a newcomer whose address has a user by now:
+/// neither the secret nor anybody's account is touched, and what is foreseen rightly redeems it.
+async fn what_was_foreseen_otherwise_redeems_nothing(fresh: &Fresh) {
+    let unproven = user(&*fresh.store, "unproven@example.com").await;
+    let proven = user(&*fresh.store, "proven@example.com").await;
+    let confirmation = kept(fresh, Purpose::VerifyEmail, "proven@example.com", Some(&proven)).await;
+    assert!(fresh.store.redeem_verify_email(&confirmation, &proven, NOW).await.unwrap());
+    let newcomer = newcomer();
+    for (address, owner) in [
+        ("new@example.com", None),
+        ("unproven@example.com", Some(&unproven)),
+        ("proven@example.com", Some(&proven)),
+    ] {
+        let id = kept(fresh, Purpose::SignIn, address, owner).await;
+        let before = found(fresh, address).await;
+        let stamp = before.as_ref().map_or_else(SecurityStamp::default, |(user, _)| user.security_stamp);
+        let mut wrong =
+            vec![(UserId::generate().unwrap(), stamp), (newcomer.id.clone(), stamp.next().next())];
+        if let Some(owner) = owner {
+            // Right is the present stamp for who is proven, the next one for who will be shut out.
+            let other = if owner == &proven { stamp.next() } else { stamp };
+            wrong.extend([(owner.clone(), other), (newcomer.id.clone(), stamp)]);
+        }
+        for (user, stamp) in &wrong {
+            let redemption = Redemption {
+                id: &id,
+                now: NOW,
+                newcomer: Some(&newcomer),
+                user,
+                stamp: *stamp,
+                revoke_until: UNTIL,
+            };
+            let redeemed = fresh.store.redeem_sign_in(&redemption).await.unwrap();
+            assert_eq!(redeemed, Redeemed::Overtaken, "{address}: {user:?} {stamp:?}");
+            assert_eq!(found(fresh, address).await, before, "{address}: {user:?} {stamp:?}");
+        }
+        assert!(matches!(sign_in(fresh, &id).await, Redeemed::User { .. }), "{address}");
+    }
+}
+
+/// It can be taken back as often as it was counted, and never below none.
+async fn a_try_that_was_right_is_taken_back(fresh: &Fresh) {
+    let (browser, code) = (PlainToken::generate().unwrap(), ShortCode::generate().unwrap());
+    let mailed = MailedCode::of(Purpose::SignIn, &email("ada@example.com"), &browser, &code);
+    let kept = Verification { code: Some(mailed), ..secret(Purpose::SignIn, "ada@example.com", None) };
+    fresh.store.add_verification(&kept).await.unwrap();
+    for _ in 0..3 {
+        let tried = fresh.store.count_code_attempt(&browser.hash(), Purpose::SignIn, NOW).await.unwrap();
+        assert_eq!(tried.unwrap().attempts, 1);
+        for _ in 0..2 {
+            fresh.store.return_code_attempt(&kept.id).await.unwrap();
+        }
+    }
+    fresh.store.return_code_attempt(&TokenHash::of("nobody's")).await.unwrap();
 }
 
 async fn a_code_is_counted_before_it_is_known(fresh: &Fresh) {
@@ -254,7 +331,8 @@ async fn a_disabled_user_and_a_closed_door_are_refused(fresh: &Fresh) {
     let reset = kept(fresh, Purpose::ResetPassword, "ada@example.com", Some(&ada)).await;
     assert_eq!(fresh.store.redeem_reset_password(&reset, "new", NOW, UNTIL).await.unwrap(), None);
     let id = kept(fresh, Purpose::SignIn, "new@example.com", None).await;
-    let closed = Redemption { id: &id, now: NOW, newcomer: None, revoke_until: UNTIL };
+    let stamp = SecurityStamp::default();
+    let closed = Redemption { id: &id, now: NOW, newcomer: None, user: &ada, stamp, revoke_until: UNTIL };
     assert_eq!(fresh.store.redeem_sign_in(&closed).await.unwrap(), Redeemed::Refused);
     assert!(found(fresh, "new@example.com").await.is_none());
 }

@@ -32,6 +32,11 @@ impl Dump {
         self.rows("attempts", "WHERE count > 0").await
     }
 
+    /// The rows of one table.
+    pub(crate) async fn rows_of(&self, table: &str) -> String {
+        self.rows(table, "").await
+    }
+
     /// Changes something past the store.
     pub(crate) async fn execute(&self, statement: &str) {
         sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&self.0).await.unwrap();

@@ -185,6 +185,7 @@ delegate! {
         fn find_verification(id: &TokenHash, purpose: Purpose) -> Option<Verification>;
         fn list_verifications(user: &UserId) -> Vec<Verification>;
         fn count_code_attempt(browser: &TokenHash, purpose: Purpose, now: Timestamp) -> Option<CodeAttempt>;
+        fn return_code_attempt(id: &TokenHash) -> ();
         fn redeem_sign_in(redemption: &Redemption<'_>) -> Redeemed;
         fn redeem_verify_email(id: &TokenHash, user: &UserId, now: Timestamp) -> bool;
         fn redeem_reset_password(id: &TokenHash, hash: &str, now: Timestamp, until: Timestamp) -> Option<(User, Vec<TokenHash>)>;
@@ -206,6 +207,7 @@ delegate! {
         fn reseal_totp(user: &UserId, old: &str, new: &str) -> bool;
         fn remove_totp(user: &UserId, ends: Ends<'_>) -> bool;
         fn replace_recovery_codes(user: &UserId, from: &TokenHash, codes: &[TokenHash]) -> bool;
+        fn has_recovery_code(user: &UserId, code: &TokenHash) -> bool;
         fn spend_recovery_code(user: &UserId, code: &TokenHash) -> bool;
         fn add_passkey(key: &PasskeyRecord, most: u32, recovery: &[TokenHash], ends: Ends<'_>) -> PasskeyAdded;
         fn find_passkey(id: &TokenHash) -> Option<(PasskeyRecord, User)>;

@@ -182,14 +182,14 @@ async fn the_redirect_hooks_word_is_validated_too() {
 
 /// One hook of all fails, and only when it is told to.
 #[derive(Clone)]
-struct Failing {
-    hook: Hook,
-    how: How,
-    armed: Arc<AtomicBool>,
+pub(crate) struct Failing {
+    pub(crate) hook: Hook,
+    pub(crate) how: How,
+    pub(crate) armed: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Hook {
+pub(crate) enum Hook {
     SignIn,
     JwtAtSignIn,
     JwtAtRenewal,
@@ -200,7 +200,7 @@ enum Hook {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum How {
+pub(crate) enum How {
     Error,
     Panic,
 }

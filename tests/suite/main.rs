@@ -24,6 +24,7 @@ mod forms;
 mod guard_check;
 mod guards;
 mod hooks;
+mod hooks_and_proofs;
 mod hostile;
 mod idp;
 mod linking;

@@ -70,20 +70,29 @@ impl Verifications for PostgresStore {
         counted.into_iter().next().map(CodeAttempt::try_from).transpose()
     }
 
+    async fn return_code_attempt(&self, id: &TokenHash) -> Result<(), Error> {
+        let query = sqlx::query(sql::verifications::RETURN_CODE_ATTEMPT).bind(id.as_bytes().as_slice());
+        self.change(query).await.map(drop)
+    }
+
     async fn redeem_sign_in(&self, redemption: &Redemption<'_>) -> Result<Redeemed, Error> {
         let began = Instant::now();
         let redeemed = self.bounded(async {
             let mut act = self.begin().await?;
             let Some((email, owner)) = take(&mut act, redemption.id, Purpose::SignIn, redemption.now).await?
             else {
-                return Ok(None);
+                return Ok((Redeemed::Unknown, None));
             };
             let redeemed = arrive(&mut act, &email, owner.as_ref(), redemption).await?;
+            if matches!(redeemed, Redeemed::Overtaken | Redeemed::Unknown) {
+                return Ok((redeemed, None));
+            }
             act.commit().await?;
-            Ok(Some((redeemed, email)))
+            Ok((redeemed, Some(email)))
         });
-        let Some((redeemed, email)) = redeemed.await? else {
-            return Ok(Redeemed::Unknown);
+        let (redeemed, email) = redeemed.await?;
+        let Some(email) = email else {
+            return Ok(redeemed);
         };
         // Whoever is in needs no other link; outside the act, so that two at once cannot wait for each other. The act is done:
         // that this takes too long must not make it unknown.
@@ -269,6 +278,9 @@ async fn arrive(
     }
     // As the act leaves them: the stamp has moved on if somebody was shut out.
     let user = find(act, email).await?.unwrap_or(user);
+    if (&user.id, user.security_stamp) != (redemption.user, redemption.stamp) {
+        return Ok(Redeemed::Overtaken);
+    }
     Ok(Redeemed::User { user, is_new, evicted })
 }
 

@@ -20,6 +20,8 @@ pub(in crate::store) const REMOVE_RECOVERY_CODES: &str = "DELETE FROM recovery_c
 pub(in crate::store) const REMOVE_UNNEEDED_RECOVERY_CODES: &str = "DELETE FROM recovery_codes WHERE user_id = $1 \
      AND NOT EXISTS (SELECT 1 FROM totp WHERE user_id = $1) AND NOT EXISTS (SELECT 1 FROM passkeys WHERE user_id = $1)";
 pub(in crate::store) const ADD_RECOVERY_CODE: &str = "INSERT INTO recovery_codes (user_id, code) SELECT id, $2 FROM users WHERE id = $1 ON CONFLICT DO NOTHING";
+pub(in crate::store) const HAS_RECOVERY_CODE: &str =
+    "SELECT COUNT(*) FROM recovery_codes WHERE user_id = $1 AND code = $2";
 pub(in crate::store) const SPEND_RECOVERY_CODE: &str =
     "DELETE FROM recovery_codes WHERE user_id = $1 AND code = $2";
 pub(in crate::store) const ADD_PASSKEY: &str = "INSERT INTO passkeys (id, user_id, name, credential, created_at) \
@@ -51,6 +53,7 @@ pub(super) const ALL: &[&str] = &[
     REMOVE_RECOVERY_CODES,
     REMOVE_UNNEEDED_RECOVERY_CODES,
     ADD_RECOVERY_CODE,
+    HAS_RECOVERY_CODE,
     SPEND_RECOVERY_CODE,
     ADD_PASSKEY,
     FIND_PASSKEY,

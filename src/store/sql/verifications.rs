@@ -13,6 +13,8 @@ pub(in crate::store) const LIST_VERIFICATIONS: &str = concat!(
 pub(in crate::store) const COUNT_CODE_ATTEMPT: &str = "UPDATE verifications SET attempts = attempts + 1 \
      WHERE browser = $1 AND purpose = $2 AND expires_at > $3 AND code IS NOT NULL \
      RETURNING id, email, code, attempts";
+pub(in crate::store) const RETURN_CODE_ATTEMPT: &str =
+    "UPDATE verifications SET attempts = attempts - 1 WHERE id = $1 AND attempts > 0";
 /// The one statement that redeems anything: who deletes the row has it, and nobody else.
 pub(in crate::store) const TAKE_VERIFICATION: &str =
     "DELETE FROM verifications WHERE id = $1 AND purpose = $2 AND expires_at > $3 RETURNING email, user_id";
@@ -43,6 +45,7 @@ pub(super) const ALL: &[&str] = &[
     FIND_VERIFICATION,
     LIST_VERIFICATIONS,
     COUNT_CODE_ATTEMPT,
+    RETURN_CODE_ATTEMPT,
     TAKE_VERIFICATION,
     TAKE_OWN_VERIFICATION,
     FORGET_VERIFICATIONS_OF,

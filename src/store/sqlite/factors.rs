@@ -107,6 +107,13 @@ impl FactorStore for SqliteStore {
         .await
     }
 
+    async fn has_recovery_code(&self, user: &UserId, code: &TokenHash) -> Result<bool, Error> {
+        let query = sqlx::query_scalar::<_, i64>(sql::factors::HAS_RECOVERY_CODE)
+            .bind(user.as_str())
+            .bind(code.as_bytes().as_slice());
+        self.bounded(async { Ok(query.fetch_one(&self.readers).await? > 0) }).await
+    }
+
     async fn spend_recovery_code(&self, user: &UserId, code: &TokenHash) -> Result<bool, Error> {
         let query = sqlx::query(sql::factors::SPEND_RECOVERY_CODE)
             .bind(user.as_str())
