@@ -17,6 +17,7 @@ mod needed;
 mod odd_requests;
 mod once;
 mod operations;
+mod other_sites;
 mod outage;
 mod prometheus;
 mod proxy;
