@@ -112,8 +112,12 @@ fn display_name(text: &str) -> Option<DisplayName> {
     DisplayName::parse(&cut).ok()
 }
 
+/// Whether a page can show it: an address without a name and password in it, and written as addresses are.
 fn is_image(text: &str) -> bool {
-    text.len() <= MAX_IMAGE && url::Url::parse(text).is_ok_and(|url| url.scheme() == "https")
+    let plain = text.len() <= MAX_IMAGE && !text.contains(|c: char| c.is_whitespace() || c.is_control());
+    let safe =
+        |url: url::Url| url.scheme() == "https" && url.username().is_empty() && url.password().is_none();
+    plain && url::Url::parse(text).is_ok_and(safe)
 }
 
 #[cfg(test)]
@@ -174,8 +178,16 @@ mod tests {
         let profile = read(json!({ "id": "1", "name": "x".repeat(500), "account": account })).unwrap();
         assert!(profile.email.is_none() && !profile.email_verified);
         assert_eq!(profile.name.unwrap().as_str().len(), 200);
-        for image in ["javascript:alert(1)", "http://cdn.example/x.png", "data:image/png;base64,x", "/x.png"]
-        {
+        for image in [
+            "javascript:alert(1)",
+            "http://cdn.example/x.png",
+            "data:image/png;base64,x",
+            "/x.png",
+            "https://user:pass@cdn.example/x.png",
+            "https://user@cdn.example/x.png",
+            "ht\ntps://cdn.example/x.png",
+            " https://cdn.example/x.png",
+        ] {
             assert!(!is_image(image), "{image}");
         }
     }

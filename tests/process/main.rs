@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "what is measured is shown with --nocapture")]
 
 mod administrator;
+mod caddy;
 mod crash;
 mod framing;
 mod headers;
@@ -12,10 +13,13 @@ mod limiter;
 mod monitoring;
 mod moving;
 mod names;
+mod needed;
 mod odd_requests;
 mod once;
 mod operations;
+mod other_sites;
 mod outage;
+mod prometheus;
 mod proxy;
 mod races;
 mod revocations;

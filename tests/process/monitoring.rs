@@ -11,12 +11,12 @@ use crate::service::{
     Address, CHEAP, SECRET, Service, cookies, csrf, free_port, program, run, said, sign_in,
 };
 
-fn deploy(file: &str) -> PathBuf {
+pub(crate) fn deploy(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(file)
 }
 
 /// A service with metrics, and the address they are at.
-fn monitored(folder: &Path) -> (Service, Address) {
+pub(crate) fn monitored(folder: &Path) -> (Service, Address) {
     let address = Address { port: free_port() };
     let listen = format!("127.0.0.1:{}", address.port);
     let mut variables = vec![("COUNTERSIGN_SECRET", SECRET), ("COUNTERSIGN_METRICS", listen.as_str())];
@@ -25,7 +25,7 @@ fn monitored(folder: &Path) -> (Service, Address) {
 }
 
 /// Something of everything that is counted.
-fn use_it(service: &Address) {
+pub(crate) fn use_it(service: &Address) {
     let session = sign_in(service);
     let cookie = format!("Cookie: {session}\r\n");
     assert!(service.get("/api/get-session-example", &cookie).starts_with("HTTP/1.1 200"));

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::framing::{doubtful_framing, statuses};
+use crate::needed;
 use crate::service::{Address, CHEAP, SECRET, Service, free_port, sign_in};
 use crate::wire::{Wire, request};
 
@@ -57,13 +58,7 @@ fn around(folder: &Path, site: &str) -> String {
 }
 
 fn is_installed() -> bool {
-    let there = Path::new(NGINX).exists();
-    if !there {
-        let missing = "nginx is not installed: install Debian's package `nginx-light`";
-        assert!(std::env::var_os("CI").is_none(), "{missing}");
-        writeln!(std::io::stderr(), "{missing}; the tests that need it are left out").ok();
-    }
-    there
+    needed::is_installed(NGINX, "nginx-light")
 }
 
 impl Proxy {

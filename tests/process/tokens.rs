@@ -24,7 +24,7 @@ fn claims(token: Token) -> String {
 }
 
 /// A service in this process, until it is dropped.
-struct Rig {
+pub(crate) struct Rig {
     port: u16,
     shutdown: rocket::Shutdown,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -33,11 +33,20 @@ struct Rig {
 
 impl Rig {
     fn start(format: &str, secrets: &[&str], now: Timestamp) -> Self {
+        Self::with(format, secrets, now, "")
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// With further configuration.
+    pub(crate) fn with(format: &str, secrets: &[&str], now: Timestamp, more: &str) -> Self {
         let (folder, port) = (TempDir::new().unwrap(), free_port());
         let toml = format!(
             "[default]\nport = {port}\nlog_level = \"off\"\n[default.shutdown]\nctrlc = false\ngrace = 1\nmercy = 1\n\
              [default.auth]\nsecret = {secrets:?}\ndatabase_url = \"sqlite://{}\"\n\
-             [default.auth.session]\nmax_age = 2592000\n[default.auth.jwt]\nformat = \"{format}\"\n",
+             [default.auth.session]\nmax_age = 2592000\n[default.auth.jwt]\nformat = \"{format}\"\n{more}",
             folder.path().join("test.db").display()
         );
         let figment = Figment::from(rocket::Config::debug_default()).merge(Toml::string(&toml).nested());

@@ -156,6 +156,7 @@ impl App {
         loop {
             let mail = self.mails.take(to).await;
             let mail = mail.unwrap_or_else(|| panic!("no mail {subject:?} to {to}"));
+            crate::logs::mailed(&mail);
             if mail.subject.starts_with(subject) {
                 return mail;
             }

@@ -52,7 +52,7 @@ pub(crate) async fn follow(browser: &mut Browser<'_>, link: &str) -> Answer {
     press(browser, &page).await
 }
 
-async fn type_code(browser: &mut Browser<'_>, code: &str) -> Answer {
+pub(crate) async fn type_code(browser: &mut Browser<'_>, code: &str) -> Answer {
     let token = browser.csrf().await;
     browser.form("/api/auth/callback/email", &[("csrfToken", &token), ("code", code)]).await
 }

@@ -4,11 +4,12 @@
 //! searches what was logged during its life when it ends. So every test is one of this, too.
 
 use std::collections::{HashMap, HashSet};
-use std::io::Write;
+use std::io::{Cursor, Write};
 use std::sync::{LazyLock, Mutex, MutexGuard, Once, PoisonError};
 
 use rocket::fairing::{Fairing, Info, Kind};
 use rocket::{Data, Request, Response};
+use scraper::{Html, Selector};
 use serde_json::Value;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -30,8 +31,17 @@ fn said() -> MutexGuard<'static, Said> {
     SAID.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What every application of the suite has to keep to itself. The tokens are those of the local site to sign in with.
+const ALWAYS: [&str; 5] = [
+    crate::app::SECRET,
+    crate::browser::PASSWORD,
+    countersign::testing::OpenIdProvider::CLIENT_SECRET,
+    "access-1",
+    "refresh-1",
+];
+
 /// Notes a password, a token or the value of a cookie, as it is and as forms and URLs spell it.
-fn secret(text: &str) {
+pub(crate) fn secret(text: &str) {
     let distinct: HashSet<char> = text.chars().collect();
     let word = text.chars().all(|letter| letter.is_alphabetic() || letter.is_whitespace());
     // Somebody tries their own address for a password, which is refused.
@@ -48,7 +58,53 @@ fn secret(text: &str) {
     }
 }
 
-/// Hears passwords, tokens, codes and cookies on their way, in both directions.
+/// Whether it was noted.
+pub(crate) fn is_known(text: &str) -> bool {
+    said().known.contains(text)
+}
+
+/// Notes the link and the code of a mail.
+pub(crate) fn mailed(mail: &countersign::mail::Mail) {
+    mail.link().into_iter().for_each(link);
+    mail.code().as_deref().into_iter().for_each(secret);
+}
+
+/// Notes what the other site was told: the code that it gave, and the verifier of PKCE.
+pub(crate) fn told_to(site: &countersign::testing::OpenIdProvider) {
+    for request in site.requests().iter().filter(|request| request.path == "/token") {
+        let fields = ["code", "code_verifier", "refresh_token"].map(|name| request.field(name));
+        fields.iter().flatten().for_each(|value| secret(value));
+        request
+            .header("authorization")
+            .into_iter()
+            .for_each(|header| secret(header.trim_start_matches("Basic ")));
+    }
+}
+
+/// Notes the secrets in a URL's query.
+fn link(url: &str) {
+    let query = url.split_once('?').map_or("", |(_, rest)| rest.split('#').next().unwrap_or_default());
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        if is_secret(&name) {
+            secret(&value);
+        }
+    }
+}
+
+/// Notes what a page shows once or carries to the next request.
+fn page(html: &str) {
+    const SHOWN: &str = "code.secret, .codes code, input[name=token], input[name=secret]";
+    // Few pages do, and reading all of them takes long.
+    if ["\"secret\"", "\"codes\"", "name=\"token\""].iter().any(|part| html.contains(part)) {
+        for found in Html::parse_document(html).select(&Selector::parse(SHOWN).unwrap()) {
+            secret(&found.text().collect::<String>());
+            found.attr("value").into_iter().for_each(secret);
+        }
+    }
+}
+
+/// Hears passwords, tokens, codes and cookies on their way, in both directions. What a passkey signs is not among them: it is
+/// good for one challenge, whose cookie is.
 pub(crate) struct Eavesdropper;
 
 #[rocket::async_trait]
@@ -68,6 +124,7 @@ impl Fairing for Eavesdropper {
             // Its `code` names an error of a browser's.
             return;
         }
+        link(&request.uri().to_string());
         let body = data.peek(512).await;
         let form = url::form_urlencoded::parse(body).map(|(name, value)| (name.into(), value.into()));
         let json: serde_json::Map<String, Value> = serde_json::from_slice(body).unwrap_or_default();
@@ -80,6 +137,19 @@ impl Fairing for Eavesdropper {
         for (name, value) in response.headers().get("set-cookie").filter_map(|header| pairs(header).next()) {
             cookie(name, value);
         }
+        response.headers().get("location").for_each(link);
+        let kind = response.content_type().unwrap_or_default();
+        if !(kind.is_html() || kind.is_json()) {
+            return;
+        }
+        let text = response.body_mut().to_string().await.unwrap();
+        if kind.is_html() {
+            page(&text);
+        } else {
+            let json: Value = serde_json::from_str(&text).unwrap_or_default();
+            json["url"].as_str().into_iter().for_each(link);
+        }
+        response.set_sized_body(text.len(), Cursor::new(text));
     }
 }
 
@@ -87,10 +157,12 @@ fn pairs(header: &str) -> impl Iterator<Item = (&str, &str)> {
     header.split("; ").filter_map(|pair| pair.split_once('='))
 }
 
-/// Whether a field of a form is nobody else's to know.
+/// Whether a field of a form, or of a query, is nobody else's to know.
 fn is_secret(field: &str) -> bool {
     let field = field.to_ascii_lowercase();
-    ["password", "token", "code"].iter().any(|part| field.contains(part))
+    ["password", "token", "code", "secret", "state", "nonce", "verifier"]
+        .iter()
+        .any(|part| field.contains(part))
 }
 
 /// Notes the value of a cookie that is a secret: every one but where to go next, and in which language.
@@ -132,8 +204,7 @@ impl Watch {
         INSTALLED.call_once(|| {
             let subscriber = tracing_subscriber::fmt().json().with_writer(|| Writer);
             subscriber.with_max_level(LevelFilter::DEBUG).init();
-            secret(crate::app::SECRET);
-            secret(crate::browser::PASSWORD);
+            ALWAYS.into_iter().for_each(secret);
         });
         let said = said();
         Self { log_from: said.log.len(), secrets_from: said.secrets.len() }
@@ -146,8 +217,7 @@ impl Drop for Watch {
             return;
         }
         let said = said();
-        let always = [crate::app::SECRET, crate::browser::PASSWORD];
-        let secrets = said.secrets[self.secrets_from..].iter().map(String::as_str).chain(always);
+        let secrets = said.secrets[self.secrets_from..].iter().map(String::as_str).chain(ALWAYS);
         let found = search(&said.log[self.log_from..], secrets);
         drop(said);
         assert!(found.is_none(), "a secret was logged: {}", found.unwrap_or_default());
@@ -155,7 +225,7 @@ impl Drop for Watch {
 }
 
 /// The line that holds one of the secrets.
-fn search<'a>(log: &[u8], secrets: impl Iterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn search<'a>(log: &[u8], secrets: impl Iterator<Item = &'a str>) -> Option<String> {
     let start = |bytes: &[u8]| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
     let place = |start: u32| (start.wrapping_mul(0x9e37_79b1) >> 16) as usize;
     // Most places of a log begin no secret, which one look tells.

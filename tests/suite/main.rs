@@ -29,6 +29,7 @@ mod hostile;
 mod idp;
 mod linking;
 mod linking_proof;
+mod log_secrets;
 mod logs;
 mod mail_limits;
 mod names;

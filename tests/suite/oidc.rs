@@ -29,7 +29,9 @@ pub(crate) async fn begin(browser: &mut Browser<'_>, provider: &str, callback_ur
 pub(crate) async fn sign_in(browser: &mut Browser<'_>, idp: &Idp, claims: &Value) -> Answer {
     let url = begin(browser, "acme", "/after").await;
     let back = idp.authorize(&url, claims);
-    browser.get(&back).await
+    let answer = browser.get(&back).await;
+    crate::logs::told_to(idp);
+    answer
 }
 
 pub(crate) fn param(url: &str, name: &str) -> Option<String> {
