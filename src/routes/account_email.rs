@@ -114,9 +114,7 @@ pub(super) async fn change(
     };
     match sign_in.change_email(session.data(), &presented, &link_of(&form), context.lang()).await {
         Ok(issued) => {
-            if let Some(issued) = issued {
-                carry(sender.0, auth, &issued);
-            }
+            carry(sender.0, auth, &issued);
             done(auth, "email_changed")
         }
         Err(error) => explain(sender.0, auth, pages, &session, &context, &form, error).await,

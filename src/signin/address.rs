@@ -118,7 +118,8 @@ impl SignIn {
     }
 
     /// Changes the address of the person signed in to the one the link was mailed to, ends their other sessions, and
-    /// tells the old address. The session shows the new address from now on: the answer is its renewed carrier.
+    /// tells the old address. The session shows the new address from now on: the answer is its new carrier, made before
+    /// anything is stored, so that nothing can fail afterwards.
     ///
     /// # Errors
     /// [`AccountError`]; the address is as before then.
@@ -128,13 +129,19 @@ impl SignIn {
         presented: &str,
         link: &AddressLink<'_>,
         language: &str,
-    ) -> Result<Option<Issued>, AccountError> {
+    ) -> Result<Issued, AccountError> {
         let id = link.id(Purpose::ChangeEmail)?;
         let now = self.mailing()?.now();
         let until = self.sessions.revocation_end();
+        // The link opens nothing but with the address it was mailed to, so that is the new one.
+        let address = Email::parse(link.email).map_err(|_| SignInError::Verification)?;
+        let mut readdressed = session.clone();
+        readdressed.email = Some(address.as_str().to_owned());
+        readdressed.claims.set("email", address.as_str());
+        let issued = self.sessions.reissue(readdressed, presented).map_err(SignInError::from)?;
         let change = self.store.redeem_change_email(&id, &session.user_id, &session.id, now, until).await;
-        let (old, new, ended) = match change.map_err(SignInError::from)? {
-            EmailChange::Changed { old, new, ended } => (old, new, ended),
+        let (old, ended) = match change.map_err(SignInError::from)? {
+            EmailChange::Changed { old, ended, .. } => (old, ended),
             EmailChange::Unknown => return Err(SignInError::Verification.into()),
             EmailChange::Taken => return Err(AccountError::EmailTaken),
         };
@@ -142,9 +149,6 @@ impl SignIn {
         self.sessions.forget_user(&session.user_id);
         self.audit.record(own(AuditEvent::EmailChanged, session)).await;
         self.notify(LetterKind::EmailChanged, &old, language);
-        let mut readdressed = session.clone();
-        readdressed.email = Some(new.as_str().to_owned());
-        readdressed.claims.set("email", new.as_str());
-        Ok(self.renew(&readdressed, presented, None).await?)
+        Ok(issued)
     }
 }
