@@ -40,11 +40,7 @@ impl SignIn {
                 return Ok(None);
             };
             if !self.is_ending(&tokens) {
-                // While they are at hand, so that the secret that sealed them can go.
-                if !federation.is_current(&account, &sealed) {
-                    let anew = federation.seal_tokens(&account, &tokens)?;
-                    self.store.reseal_tokens(&account, &sealed, &anew).await?;
-                }
+                self.reseal_tokens(federation, &account, &sealed, &tokens).await?;
                 return Ok(Some(tokens));
             }
             if tokens.refresh_token.is_none() {
@@ -56,6 +52,25 @@ impl SignIn {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         Err(ProviderError::Unreachable("another request is renewing the tokens".to_owned()).into())
+    }
+
+    /// Seals tokens anew while they are at hand, so that the secret that sealed them can go. That it cannot be stored now is no
+    /// reason to keep them from anybody: it is done at the next use, or by the background.
+    async fn reseal_tokens(
+        &self,
+        federation: &Federation,
+        account: &str,
+        sealed: &str,
+        tokens: &ProviderTokens,
+    ) -> Result<(), SignInError> {
+        if federation.is_current(account, sealed) {
+            return Ok(());
+        }
+        let anew = federation.seal_tokens(account, tokens)?;
+        if let Err(error) = self.store.reseal_tokens(account, sealed, &anew).await {
+            tracing::warn!(%error, "tokens of another site could not be sealed anew");
+        }
+        Ok(())
     }
 
     /// Renews tokens if this request gets the lease. `None` when another has it.
