@@ -184,11 +184,12 @@ impl SignIn {
             return Err(FactorError::Expired);
         }
         let (id, credential) = passkeys.finish_registration(answer, &registration.state)?;
+        let (codes, hashes) = self.fresh_codes(&owner).await?;
+        // Last, so that a question that fails uses up nothing.
         let spent = TokenHash::of(&format!("passkey challenge\n{challenge}"));
         if !self.store.spend(&spent, registration.began.plus(CHALLENGE_AGE)).await? {
             return Err(FactorError::Expired);
         }
-        let (codes, hashes) = self.fresh_codes(&owner).await?;
         let name = DisplayName::parse(name).map_or_else(|_| String::new(), |name| name.as_str().to_owned());
         let user_id = session.user_id.clone();
         let passkey = PasskeyRecord { id, user_id, name, credential, created_at: now, last_used_at: None };
