@@ -4,14 +4,15 @@
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::listening::Listening;
 use crate::needed;
-use crate::service::{Address, CHEAP, SECRET, Service, free_port, sign_in};
+use crate::service::{Service, free_port, sign_in};
 use crate::wire::{Wire, form, request};
 
 const CADDY: &str = "/usr/bin/caddy";
@@ -34,55 +35,26 @@ fn caddy(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// Caddy, until it is dropped.
-struct Proxy {
-    child: Child,
-    address: Address,
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
+/// Caddy with the shipped file, and this test's ports in it. It ends TLS in earnest; here the wire is plain.
+fn before(upstream: u16, folder: &Path) -> Listening {
+    let port = free_port();
+    let mut text = shipped();
+    for (from, to) in [
+        ("\n{\n", "\n{\n\tadmin off\n".to_owned()),
+        ("\napp.example.com {\n", format!("\nhttp://localhost:{port} {{\n")),
+        ("reverse_proxy 127.0.0.1:8000 {", format!("reverse_proxy 127.0.0.1:{upstream} {{")),
+    ] {
+        assert_eq!(text.matches(from).count(), 1, "{from:?}");
+        text = text.replace(from, &to);
     }
-}
-
-impl Proxy {
-    /// The shipped file, with this test's ports in it. It ends TLS in earnest; here the wire is plain.
-    fn before(upstream: u16, folder: &Path) -> Self {
-        let port = free_port();
-        let mut text = shipped();
-        for (from, to) in [
-            ("\n{\n", "\n{\n\tadmin off\n".to_owned()),
-            ("\napp.example.com {\n", format!("\nhttp://localhost:{port} {{\n")),
-            ("reverse_proxy 127.0.0.1:8000 {", format!("reverse_proxy 127.0.0.1:{upstream} {{")),
-        ] {
-            assert_eq!(text.matches(from).count(), 1, "{from:?}");
-            text = text.replace(from, &to);
-        }
-        std::fs::write(folder.join("Caddyfile"), text).unwrap();
-        let log = std::fs::File::create(folder.join("caddy.log")).unwrap();
-        let mut command = caddy(folder, &["run", "--config", "Caddyfile"]);
-        let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        let proxy = Self { child, address: Address { port } };
-        for _ in 0..500 {
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return proxy;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        panic!("{}", std::fs::read_to_string(folder.join("caddy.log")).unwrap_or_default());
-    }
+    std::fs::write(folder.join("Caddyfile"), text).unwrap();
+    let mut command = caddy(folder, &["run", "--config", "Caddyfile"]);
+    Listening::start(&mut command, port, &folder.join("caddy.log"))
 }
 
 /// A service behind it, that trusts it.
-fn pair(folder: &Path) -> (Service, Proxy) {
-    let mut variables =
-        vec![("COUNTERSIGN_SECRET", SECRET), ("COUNTERSIGN_TRUSTED_PROXIES", "[\"127.0.0.1\", \"::1\"]")];
-    variables.extend(CHEAP);
-    let service = Service::start(folder, &variables);
-    let proxy = Proxy::before(service.port, folder);
-    (service, proxy)
+fn pair(folder: &Path) -> (Service, Listening) {
+    Listening::before_a_service(folder, "[\"127.0.0.1\", \"::1\"]", before)
 }
 
 #[test]
@@ -167,7 +139,7 @@ fn what_a_client_says_about_itself_is_not_passed_on() {
     }
     let folder = TempDir::new().unwrap();
     let (port, requests) = recorder();
-    let proxy = Proxy::before(port, folder.path());
+    let proxy = before(port, folder.path());
     let headers: [(&str, &[u8]); 6] = [
         ("X-Forwarded-For", b"198.51.100.1"),
         ("X-Forwarded-Host", b"evil.example"),

@@ -10,6 +10,7 @@ mod framing;
 mod headers;
 mod instances;
 mod limiter;
+mod listening;
 mod monitoring;
 mod moving;
 mod names;

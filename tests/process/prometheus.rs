@@ -2,14 +2,14 @@
 //! running service for its metrics.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::listening::Listening;
 use crate::monitoring::{deploy, monitored, use_it};
 use crate::needed;
 use crate::service::free_port;
@@ -66,17 +66,10 @@ fn the_dashboard_is_one_that_grafana_imports() {
     }
 }
 
-/// Prometheus, until it is dropped.
+/// Prometheus, and a connection to it.
 struct Prometheus {
-    child: Child,
+    _running: Listening,
     wire: Wire,
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
 }
 
 impl Prometheus {
@@ -88,19 +81,11 @@ impl Prometheus {
         );
         std::fs::write(folder.join("prometheus.yml"), config).unwrap();
         let own = free_port();
-        let log = std::fs::File::create(folder.join("prometheus.log")).unwrap();
         let mut command = Command::new(PROMETHEUS);
         command.args(["--config.file=prometheus.yml", "--storage.tsdb.path=series"]).current_dir(folder);
         command.arg(format!("--web.listen-address=127.0.0.1:{own}"));
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        let prometheus = Self { child, wire: Wire::to(own) };
-        for _ in 0..1500 {
-            if TcpStream::connect(("127.0.0.1", own)).is_ok() {
-                return prometheus;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        panic!("{}", std::fs::read_to_string(folder.join("prometheus.log")).unwrap_or_default());
+        let running = Listening::start(&mut command, own, &folder.join("prometheus.log"));
+        Self { _running: running, wire: Wire::to(own) }
     }
 
     /// An answer of its API.

@@ -4,33 +4,21 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::framing::{doubtful_framing, statuses};
+use crate::listening::Listening;
 use crate::needed;
-use crate::service::{Address, CHEAP, SECRET, Service, free_port, sign_in};
+use crate::service::{Service, free_port, sign_in};
 use crate::wire::{Wire, request};
 
 const NGINX: &str = "/usr/sbin/nginx";
 
 /// The times in deploy/nginx.conf, and some patience for a busy machine.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// nginx, until it is dropped.
-struct Proxy {
-    child: Child,
-    address: Address,
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
 
 /// The shipped file, with this test's ports in it. It ends TLS in earnest; here the wire is plain.
 fn configuration(listen: u16, upstream: u16) -> String {
@@ -61,33 +49,19 @@ fn is_installed() -> bool {
     needed::is_installed(NGINX, "nginx-light")
 }
 
-impl Proxy {
-    fn before(service: &Address, folder: &Path) -> Self {
-        let port = free_port();
-        let path = folder.join("nginx.conf");
-        std::fs::write(&path, around(folder, &configuration(port, service.port))).unwrap();
-        let mut command = Command::new(NGINX);
-        command.arg("-e").arg(folder.join("error.log")).arg("-c").arg(&path).args(["-g", "daemon off;"]);
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let proxy = Self { child, address: Address { port } };
-        for _ in 0..500 {
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return proxy;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        panic!("{}", std::fs::read_to_string(folder.join("error.log")).unwrap_or_default());
-    }
+fn before(upstream: u16, folder: &Path) -> Listening {
+    let port = free_port();
+    let path = folder.join("nginx.conf");
+    std::fs::write(&path, around(folder, &configuration(port, upstream))).unwrap();
+    let log = folder.join("error.log");
+    let mut command = Command::new(NGINX);
+    command.arg("-e").arg(&log).arg("-c").arg(&path).args(["-g", "daemon off;"]);
+    Listening::start(&mut command, port, &log)
 }
 
 /// A service behind it, that trusts it.
-fn pair(folder: &Path) -> (Service, Proxy) {
-    let mut variables =
-        vec![("COUNTERSIGN_SECRET", SECRET), ("COUNTERSIGN_TRUSTED_PROXIES", "[\"127.0.0.1\"]")];
-    variables.extend(CHEAP);
-    let service = Service::start(folder, &variables);
-    let proxy = Proxy::before(&service, folder);
-    (service, proxy)
+fn pair(folder: &Path) -> (Service, Listening) {
+    Listening::before_a_service(folder, "[\"127.0.0.1\"]", before)
 }
 
 #[test]
