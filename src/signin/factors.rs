@@ -152,7 +152,8 @@ impl From<PasskeyError> for FactorError {
                 tracing::debug!(reason, "a passkey was refused");
                 Self::Wrong
             }
-            PasskeyError::Stored => Self::Other(SignInError::Internal(error.to_string())),
+            // As every row that cannot be read: unknown, not wrong.
+            PasskeyError::Stored => store::Error::Corrupt("a passkey".to_owned()).into(),
         }
     }
 }
@@ -327,11 +328,16 @@ impl SignIn {
         }
     }
 
-    /// A secret that an older key sealed is sealed by the newest while it is at hand, so that the old key can go.
+    /// A secret that an older key sealed is sealed by the newest while it is at hand, so that the old key can go. That it
+    /// cannot be stored now is no reason to refuse whoever showed a right code: it is done at the next one.
     async fn reseal_totp(&self, user: &UserId, sealed: &str, secret: &[u8]) -> Result<(), FactorError> {
         let totp = &self.factors()?.totp;
-        if !totp.is_current(user.as_str(), sealed) {
-            self.store.reseal_totp(user, sealed, &totp.seal(user.as_str(), secret)?).await?;
+        if totp.is_current(user.as_str(), sealed) {
+            return Ok(());
+        }
+        let anew = totp.seal(user.as_str(), secret)?;
+        if let Err(error) = self.store.reseal_totp(user, sealed, &anew).await {
+            tracing::warn!(%error, "the secret of somebody's codes could not be sealed anew");
         }
         Ok(())
     }

@@ -133,3 +133,27 @@ async fn a_corrupt_revocation_is_not_passed_over() {
     dump.execute("UPDATE revocations SET kind = 'session'").await;
     assert_eq!(ada.me().await.0, 200, "repaired");
 }
+
+/// A passkey that cannot be read is not a wrong one.
+#[rocket::async_test]
+async fn a_corrupt_passkey_is_503_and_no_wrong_proof() {
+    let app = App::new("jwt").await;
+    let mut ada = app.browser().enter("ada@example.com").await;
+    app.confirm("ada@example.com").await;
+    let mut key = app.passkey();
+    assert_eq!(ada.add_passkey(&mut key).await.status, 200);
+    let dump = Dump::of(&app).await;
+    dump.execute("CREATE TABLE kept AS SELECT credential FROM passkeys").await;
+    for damage in ["'no JSON'", "'{}'", "''"] {
+        dump.execute(&format!("UPDATE passkeys SET credential = {damage}")).await;
+        let answer = app.browser().sign_in_by_passkey(&mut key).await;
+        assert_eq!(answer.status, 503, "{damage}: {}", answer.body);
+        assert!(
+            answer.header("retry-after").is_some() && answer.headers("set-cookie").is_empty(),
+            "{damage}"
+        );
+        assert_eq!(ada.me().await.0, 200, "{damage}");
+    }
+    dump.execute("UPDATE passkeys SET credential = (SELECT credential FROM kept); DROP TABLE kept").await;
+    assert_eq!(app.browser().sign_in_by_passkey(&mut key).await.status, 200, "repaired");
+}

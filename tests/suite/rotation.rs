@@ -7,6 +7,8 @@ use countersign::store::Accounts as _;
 
 use crate::app::{App, SECRET, STRATEGIES};
 use crate::browser::{PASSWORD, Steps as _};
+use crate::factors::{code, first_proof, second_proof, switch_on};
+use crate::faults::Fault;
 use crate::idp::Idp;
 
 const NEW: &str = "another-secret-0123456789-abcdefghijklmnopqrstuvw";
@@ -134,4 +136,33 @@ async fn codes_are_switched_on_under_the_newest_secret() {
     ada.try_sign_in("ada@example.com", PASSWORD).await;
     let done = crate::factors::second_proof(&mut ada, &crate::factors::code(&phone, &app)).await;
     assert_eq!(done.status, 200, "{}", done.body);
+}
+
+/// A right code is used up by the time its secret is sealed anew: that this fails must not refuse it.
+#[rocket::async_test]
+async fn a_secret_of_codes_that_cannot_be_sealed_anew_refuses_nobody() {
+    let app = App::new("jwt").await;
+    let mut ada = app.browser().enter("ada@example.com").await;
+    let (phone, _) = switch_on(&app, &mut ada).await;
+    let sealed = app.factors("ada@example.com").await.totp.unwrap().secret;
+    replace(&app, &[NEW, SECRET]);
+    for healthy in 0..30 {
+        app.clock.advance(60);
+        let mut half = first_proof(&app, "ada@example.com").await;
+        let shown = code(&phone, &app);
+        half.csrf().await;
+        app.store.plan(Fault::Once, healthy);
+        let answer = second_proof(&mut half, &shown).await;
+        let met = app.store.recover();
+        if met == ["reseal_totp"] {
+            assert_eq!((answer.status, half.me().await.0), (200, 200), "{}", answer.body);
+            assert_eq!(app.factors("ada@example.com").await.totp.unwrap().secret, sealed, "not now");
+            app.clock.advance(60);
+            let mut half = first_proof(&app, "ada@example.com").await;
+            assert_eq!(second_proof(&mut half, &code(&phone, &app)).await.status, 200);
+            assert_ne!(app.factors("ada@example.com").await.totp.unwrap().secret, sealed, "at the next one");
+            return;
+        }
+    }
+    panic!("the secret was never sealed anew");
 }
