@@ -40,6 +40,8 @@ const LONG: Duration = Duration::from_millis(40);
 pub(crate) struct FaultyStore {
     inner: Arc<dyn Store>,
     calls: AtomicUsize,
+    /// Looks and changes of the background that seals anew.
+    resealing: AtomicUsize,
     plan: Mutex<Option<Plan>>,
 }
 
@@ -48,13 +50,24 @@ struct Plan {
     fault: Fault,
     /// Calls that still succeed.
     healthy: usize,
+    /// The calls that did.
+    passed: Vec<&'static str>,
     /// The calls that met the fault.
     met: Vec<&'static str>,
 }
 
+/// What requests asked between a plan and the recovery from it.
+#[derive(Debug)]
+pub(crate) struct Course {
+    /// The calls that succeeded before the fault.
+    pub(crate) passed: Vec<&'static str>,
+    /// The calls that met it, the first of them first.
+    pub(crate) met: Vec<&'static str>,
+}
+
 impl FaultyStore {
     pub(crate) fn new(inner: Arc<dyn Store>) -> Self {
-        Self { inner, calls: AtomicUsize::new(0), plan: Mutex::default() }
+        Self { inner, calls: AtomicUsize::new(0), resealing: AtomicUsize::new(0), plan: Mutex::default() }
     }
 
     /// Calls that requests have made so far; what goes on in the background is not counted.
@@ -62,9 +75,15 @@ impl FaultyStore {
         self.calls.load(Ordering::SeqCst)
     }
 
+    /// How far the background is that goes through everything sealed: whoever finds another number later may find other
+    /// rows, too.
+    pub(crate) fn resealing(&self) -> usize {
+        self.resealing.load(Ordering::SeqCst)
+    }
+
     /// Lets `healthy` more calls succeed; the next one meets the fault.
     pub(crate) fn plan(&self, fault: Fault, healthy: usize) {
-        *self.plan.lock().unwrap() = Some(Plan { fault, healthy, met: Vec::new() });
+        *self.plan.lock().unwrap() = Some(Plan { fault, healthy, passed: Vec::new(), met: Vec::new() });
     }
 
     /// Lets `healthy` more calls succeed and fails every one after them.
@@ -74,7 +93,14 @@ impl FaultyStore {
 
     /// Works again. The names of the calls that met the fault.
     pub(crate) fn recover(&self) -> Vec<&'static str> {
-        self.plan.lock().unwrap().take().map(|plan| plan.met).unwrap_or_default()
+        self.recover_and_tell().met
+    }
+
+    /// Works again. What was asked meanwhile.
+    pub(crate) fn recover_and_tell(&self) -> Course {
+        let (passed, met) =
+            self.plan.lock().unwrap().take().map(|plan| (plan.passed, plan.met)).unwrap_or_default();
+        Course { passed, met }
     }
 
     async fn gate(&self, name: &'static str) -> Result<(), Error> {
@@ -99,6 +125,8 @@ impl FaultyStore {
         let background = tokio::task::try_id().is_some();
         if !background {
             self.calls.fetch_add(1, Ordering::SeqCst);
+        } else if ["list_tokens", "reseal_tokens", "list_totp", "reseal_totp"].contains(&name) {
+            self.resealing.fetch_add(1, Ordering::SeqCst);
         }
         let mut plan = self.plan.lock().unwrap();
         let plan = plan.as_mut()?;
@@ -108,6 +136,7 @@ impl FaultyStore {
         }
         if plan.healthy > 0 {
             plan.healthy -= 1;
+            plan.passed.push(name);
             return None;
         }
         if !lasting && !plan.met.is_empty() {
@@ -119,15 +148,18 @@ impl FaultyStore {
 }
 
 macro_rules! delegate {
-    ($($trait:ident { $(fn $name:ident($($arg:ident: $kind:ty),*) -> $answer:ty;)* })*) => {$(
-        #[async_trait]
+    ($($trait:ident { $(fn $name:ident($($arg:ident: $kind:ty),*) -> $answer:ty;)* })*) => {
+        /// The name of every method of the contract that can fail, `ping` excepted.
+        pub(crate) const METHODS: &[&str] = &[$($(stringify!($name),)*)*];
+
+        $(#[async_trait]
         impl $trait for FaultyStore {
             $(async fn $name(&self, $($arg: $kind),*) -> Result<$answer, Error> {
                 self.gate(stringify!($name)).await?;
                 self.inner.$name($($arg),*).await
             })*
-        }
-    )*};
+        })*
+    };
 }
 
 delegate! {
