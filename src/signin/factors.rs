@@ -287,19 +287,27 @@ impl SignIn {
     async fn check_code(&self, user: &UserId, code: &str) -> Result<Proven, FactorError> {
         let found = self.store.find_factors(user).await?;
         let (factors, code) = (self.factors()?, code.trim());
-        if let Some(record) = found.totp
-            && let Some(secret) = factors.totp.open(user.as_str(), &record.secret)
-            && let Some(step) =
-                TotpKey::from_bytes(&secret).and_then(|key| key.step_of(code, factors.clock.now()))
-        {
-            if step <= record.last_step {
-                return Err(FactorError::Wrong);
+        let mut is_readable = true;
+        if let Some(record) = found.totp {
+            let secret = factors.totp.open(user.as_str(), &record.secret);
+            let key = secret.as_ref().and_then(|secret| TotpKey::from_bytes(secret));
+            is_readable = key.is_some();
+            if let Some(secret) = secret
+                && let Some(step) = key.and_then(|key| key.step_of(code, factors.clock.now()))
+            {
+                if step <= record.last_step {
+                    return Err(FactorError::Wrong);
+                }
+                return Ok(Proven::Totp { step, sealed: record.secret, secret });
             }
-            return Ok(Proven::Totp { step, sealed: record.secret, secret });
         }
         match recovery::hash(user, code) {
             Some(hash) if self.store.has_recovery_code(user, &hash).await? => {
                 Ok(Proven::RecoveryCode { hash, left: found.recovery_codes.saturating_sub(1) })
+            }
+            // As every row that cannot be read: unknown, not wrong.
+            None if !is_readable => {
+                Err(store::Error::Corrupt("the secret of time-based codes".to_owned()).into())
             }
             _ => Err(FactorError::Wrong),
         }

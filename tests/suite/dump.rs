@@ -51,6 +51,41 @@ impl Dump {
         sqlx::query_scalar(KEPT).fetch_all(&self.0).await.unwrap()
     }
 
+    /// Lets every column hold values of any type, as a file may that another program has written to.
+    pub(crate) async fn allow_anything(&self) {
+        self.execute(
+            "PRAGMA writable_schema = ON; \
+             UPDATE sqlite_master SET sql = replace(sql, ') STRICT', ')') WHERE type = 'table'; \
+             PRAGMA schema_version = 4711; PRAGMA writable_schema = RESET",
+        )
+        .await;
+    }
+
+    /// Sets a column of every row to what it never holds. How many rows there are.
+    pub(crate) async fn damage(&self, table: &str, column: &str, value: &str) -> i64 {
+        self.execute(&format!(
+            "DROP TABLE IF EXISTS kept; CREATE TABLE kept AS SELECT rowid AS row, {column} AS value FROM {table}; \
+             UPDATE OR IGNORE {table} SET {column} = {value}"
+        ))
+        .await;
+        sqlx::query_scalar("SELECT count(*) FROM kept").fetch_one(&self.0).await.unwrap()
+    }
+
+    /// Sets it back, wherever the row is still there.
+    pub(crate) async fn repair(&self, table: &str, column: &str) {
+        self.execute(&format!(
+            "UPDATE {table} SET {column} = (SELECT value FROM kept WHERE row = {table}.rowid) \
+             WHERE rowid IN (SELECT row FROM kept); DROP TABLE kept"
+        ))
+        .await;
+    }
+
+    /// The names and types of a table's columns, but for the number of the row itself.
+    pub(crate) async fn columns(&self, table: &str) -> Vec<(String, String)> {
+        let columns = "SELECT name, type FROM pragma_table_info($1) WHERE NOT (pk AND type = 'INTEGER')";
+        sqlx::query_as(columns).bind(table).fetch_all(&self.0).await.unwrap()
+    }
+
     /// The names of all tables of the application.
     async fn tables(&self) -> Vec<String> {
         let names =

@@ -16,6 +16,7 @@ mod confirmed;
 mod cookies;
 mod credentials;
 mod csrf;
+mod damaged_rows;
 mod dump;
 mod email;
 mod every_act;
