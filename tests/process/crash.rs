@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use rand::rngs::{StdRng, SysRng};
+use rand::{RngExt as _, SeedableRng as _, TryRng as _};
 use tempfile::TempDir;
 
-use crate::service::{Address, CHEAP, SECRET, Service, cookies, csrf};
+use crate::service::{Address, CHEAP, SECRET, Service, cookies, csrf, run, said};
 
 const PASSWORD: &str = "correct+horse+battery";
 const NEW_PASSWORD: &str = "another+good+password";
@@ -14,6 +16,23 @@ const NEW_PASSWORD: &str = "another+good+password";
 /// How often the process is killed. `COUNTERSIGN_TEST_KILLS` asks for another number.
 fn kills() -> usize {
     std::env::var("COUNTERSIGN_TEST_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(200)
+}
+
+/// The moments of the kills come of this seed, which every failure shows. `COUNTERSIGN_TEST_SEED` gives one back.
+fn seed() -> u64 {
+    let given = std::env::var("COUNTERSIGN_TEST_SEED").ok();
+    given.map_or_else(|| SysRng.try_next_u64().unwrap(), |text| text.parse().unwrap())
+}
+
+/// Shows the seed when a test fails, whichever assertion it was.
+struct Shown(u64);
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("the moments of the kills again: COUNTERSIGN_TEST_SEED={}", self.0);
+        }
+    }
 }
 
 /// What one client was told before the process died.
@@ -130,9 +149,20 @@ fn one_person(address: &Address, email: String, number: usize, told: &mut Told) 
     Some(())
 }
 
-/// Kills the service `times`, at another moment each time; on a machine so busy that it answered next to nothing before, some
-/// times more, and later. How many promises were checked.
-fn kill_again_and_again(strategy: &str, times: usize, folder: &TempDir, database: Option<&str>) -> usize {
+/// A service that is killed, and how.
+struct Run<'a> {
+    strategy: &'a str,
+    times: usize,
+    folder: &'a TempDir,
+    database: Option<&'a str>,
+    seed: u64,
+}
+
+/// Kills the service so many times, at a random moment each time; on a machine so busy that it answered next to nothing
+/// before, some times more, and later. How many promises were checked.
+fn kill_again_and_again(run: &Run<'_>) -> usize {
+    let &Run { strategy, times, folder, database, seed } = run;
+    let mut moments = StdRng::seed_from_u64(seed);
     let mut variables = vec![("COUNTERSIGN_SECRET", SECRET), ("COUNTERSIGN_SESSION__STRATEGY", strategy)];
     variables.push(("COUNTERSIGN_LIMITS__SIGN_UPS_PER_ADDRESS", "1000000"));
     variables.push(("COUNTERSIGN_LIMITS__PER_ADDRESS", "1000000"));
@@ -150,9 +180,9 @@ fn kill_again_and_again(strategy: &str, times: usize, folder: &TempDir, database
                 std::thread::spawn(move || traffic(&address, &name, &dead))
             })
             .collect();
-        // Another moment every round, spread over what a whole visit takes.
-        let moment = 60 + (round * 37) % 160 + (round / times) * 200;
-        std::thread::sleep(Duration::from_millis(moment as u64));
+        // Any moment of what a few visits take, to the microsecond.
+        let busier = 200_000 * (round / times) as u64;
+        std::thread::sleep(Duration::from_micros(moments.random_range(20_000..220_000) + busier));
         service.signal("KILL");
         dead.store(true, Ordering::Relaxed);
         let told: Vec<Told> = clients.into_iter().map(|client| client.join().unwrap()).collect();
@@ -180,8 +210,8 @@ fn check(service: &Service, told: &Told) -> usize {
     for session in &told.ended {
         assert!(status(session).starts_with("HTTP/1.1 401"), "an end that was answered is undone");
     }
-    // The last ones of each client: a sign-in shows that the account is whole, and which password is its.
-    for (email, password) in told.accounts.iter().rev().take(2) {
+    // A sign-in shows that the account is whole, and which password is its.
+    for (email, password) in &told.accounts {
         let first = service.get("/api/auth/csrf", "");
         let sign_in = |password: &str| {
             let body = format!("csrfToken={}&email={email}&password={password}&json=true", csrf(&first));
@@ -199,11 +229,14 @@ fn check(service: &Service, told: &Told) -> usize {
 
 #[test]
 fn a_killed_process_keeps_every_promise_it_answered() {
-    let mut promises = 0;
+    let (seed, mut promises) = (seed(), 0);
+    let _shown = Shown(seed);
     for strategy in ["jwt", "database"] {
         let folder = TempDir::new().unwrap();
-        promises += kill_again_and_again(strategy, kills().div_ceil(2), &folder, None);
+        let times = kills().div_ceil(2);
+        promises += kill_again_and_again(&Run { strategy, times, folder: &folder, database: None, seed });
         integrity(&folder);
+        audit(&folder, None);
     }
     assert!(promises > kills(), "only {promises} answers were given before the kills");
 }
@@ -212,21 +245,41 @@ fn a_killed_process_keeps_every_promise_it_answered() {
 #[test]
 fn a_killed_process_beside_postgresql_keeps_them_too() {
     let runtime = rocket::tokio::runtime::Runtime::new().unwrap();
-    let (times, mut promises) = (kills().div_ceil(20), 0);
+    let (seed, mut promises) = (seed(), 0);
+    let _shown = Shown(seed);
     for strategy in ["jwt", "database"] {
         let Some(url) = runtime.block_on(crate::postgres::fresh_database()) else { return };
         let folder = TempDir::new().unwrap();
-        promises += kill_again_and_again(strategy, times, &folder, Some(&url));
-        let halves = runtime.block_on(async {
+        let (times, database) = (kills().div_ceil(2), Some(url.as_str()));
+        promises += kill_again_and_again(&Run { strategy, times, folder: &folder, database, seed });
+        runtime.block_on(async {
             let pool = sqlx::PgPool::connect(&url).await.unwrap();
-            sqlx::query_scalar::<_, i64>(HALVES).fetch_one(&pool).await.unwrap()
+            for (what, query) in HALVES {
+                let halves: i64 = sqlx::query_scalar(query).fetch_one(&pool).await.unwrap();
+                assert_eq!(halves, 0, "{what}");
+            }
+            pool.close().await;
         });
-        assert_eq!(halves, 0, "half-made users");
+        audit(&folder, database);
     }
-    assert!(promises > times, "only {promises} answers were given before the kills");
+    assert!(promises > kills(), "only {promises} answers were given before the kills");
 }
 
-const HALVES: &str = "SELECT COUNT(*) FROM users WHERE password_hash IS NULL";
+/// What a killed process could leave behind of an act that was only half done. That nothing belongs to nobody, the foreign
+/// keys see to, but for what is not tied by one.
+const HALVES: [(&str, &str); 4] = [
+    ("users without a password", "SELECT COUNT(*) FROM users WHERE password_hash IS NULL"),
+    ("sessions of nobody", "SELECT COUNT(*) FROM sessions WHERE user_id NOT IN (SELECT id FROM users)"),
+    (
+        "revocations beyond the counter",
+        "SELECT COUNT(*) FROM revocations WHERE sequence > (SELECT value FROM counters WHERE name = 'revocations')",
+    ),
+    (
+        "a head that is not the last record",
+        "SELECT COUNT(*) FROM audit_chain WHERE mark = 'head' \
+         AND sequence <> (SELECT COALESCE(MAX(sequence), 0) FROM audit_records)",
+    ),
+];
 
 fn integrity(folder: &TempDir) {
     let runtime = rocket::tokio::runtime::Runtime::new().unwrap();
@@ -238,8 +291,19 @@ fn integrity(folder: &TempDir) {
         let broken: Vec<sqlx::sqlite::SqliteRow> =
             sqlx::query("PRAGMA foreign_key_check").fetch_all(&pool).await.unwrap();
         assert!(broken.is_empty());
-        let halves: i64 = sqlx::query_scalar(HALVES).fetch_one(&pool).await.unwrap();
-        assert_eq!(halves, 0, "half-made users");
+        for (what, query) in HALVES {
+            let halves: i64 = sqlx::query_scalar(query).fetch_one(&pool).await.unwrap();
+            assert_eq!(halves, 0, "{what}");
+        }
         pool.close().await;
     });
+}
+
+/// The chain of what happened is whole, and it is no empty one.
+fn audit(folder: &TempDir, database: Option<&str>) {
+    let mut variables = vec![("COUNTERSIGN_SECRET", SECRET)];
+    variables.extend(database.map(|url| ("COUNTERSIGN_DATABASE_URL", url)));
+    let output = run(folder.path(), &["audit", "verify"], &variables);
+    let text = said(&output);
+    assert!(output.status.success() && !text.contains(" 0 records"), "{text}");
 }
