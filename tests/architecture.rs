@@ -163,7 +163,7 @@ const REACHES_THE_STORE: &[(&str, &str)] = &[
     ("credentials.rs", "the row is the subject: with which cost a password was hashed"),
     ("rotation.rs", "the row is the subject: by which secret it was sealed"),
     ("dump.rs", "compares whole databases, to show that nothing was written"),
-    ("csrf.rs", "compares whole databases, to show that nothing was written"),
+    ("database.rs", "opens the database of either kind beneath an application"),
 ];
 
 #[test]

@@ -125,7 +125,7 @@ describe("the client script", { skip: leftOut }, () => {
     assert.match(found.token, /^[0-9a-f]{64}$/);
     assert.deepEqual(found.providers, ["credentials", "email"]);
     assert.equal(found.session, null);
-    await page.evaluate(async (client) => (await import(client)).signIn(), "/api/auth/assets/countersign.js");
+    await page.evaluate(async (client) => { (await import(client)).signIn(); }, "/api/auth/assets/countersign.js");
     await page.waitForURL(/signin\?callbackUrl=/);
     await fillSignIn(page, "nobody@example.com");
     await page.getByRole("alert").waitFor();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use countersign::clock::{ManualClock, Timestamp};
 use countersign::mail::{CapturedMails, Mail};
-use countersign::store::{self, Database, OpenOptions, Store};
+use countersign::store::Store;
 pub(crate) use countersign::testing::START;
 use countersign::testing::TestApp;
 use countersign::{Countersign, OptionalSession, Policy, SecurityHeaders, Session, Token};
@@ -14,6 +14,7 @@ use rocket::figment::providers::{Format as _, Toml};
 use rocket::{Build, Rocket};
 use tempfile::TempDir;
 
+use crate::database::open;
 use crate::faults::FaultyStore;
 use crate::logs::{Eavesdropper, Watch};
 
@@ -115,17 +116,6 @@ pub(crate) fn figment(strategy: &str, toml: &str, folder: &Path) -> Figment {
     Figment::from(rocket::Config::debug_default())
         .merge(Toml::string(&base).nested())
         .merge(Toml::string(toml).nested())
-}
-
-/// Opens the embedded database of a folder.
-pub(crate) async fn open(folder: &Path) -> Arc<dyn Store> {
-    let options = OpenOptions {
-        database: Database::Sqlite(folder.join("test.db")),
-        max_connections: 4,
-        // However slow this machine is: what a call meets that takes too long is the business of `faults`.
-        timeout: std::time::Duration::from_mins(1),
-    };
-    store::open(&options).await.unwrap()
 }
 
 impl App {

@@ -11,10 +11,10 @@ use rocket::form::Form;
 use rocket::http::{ContentType, Method};
 use rocket::{FromForm, State};
 use serde_json::{Value, json};
-use sqlx::SqlitePool;
 
 use crate::app::{App, STRATEGIES, Setup};
 use crate::browser::{Answer, Browser, PASSWORD, Steps as _};
+use crate::dump::Dump;
 
 /// Routes that answer everybody: what they do is no effect. Each says why.
 const HARMLESS: [(&str, &str); 1] = [("/api/auth/_log", "a cut text is logged at debug level")];
@@ -103,37 +103,21 @@ fn setup(strategy: &str, routes: Vec<rocket::Route>) -> Setup {
 /// The application, and everything in which it could have been changed.
 struct World<'a> {
     app: &'a App,
-    pool: SqlitePool,
+    dump: Dump,
 }
 
 impl<'a> World<'a> {
     async fn of(app: &'a App) -> Self {
-        let path = app.folder.path().join("test.db");
-        let pool = SqlitePool::connect(&format!("sqlite://{}", path.display())).await.unwrap();
-        Self { app, pool }
+        Self { app, dump: Dump::of(app).await }
     }
 
     /// Every row of every table, and what the host did. That something was refused may be written down.
     async fn state(&self) -> String {
-        let tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' \
-                      AND name NOT LIKE 'audit%' ORDER BY name";
-        let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(&self.pool).await.unwrap();
-        assert!(tables.iter().any(|table| table == "users"), "{tables:?}");
         let effects = self.app.client().rocket().state::<Effects>().unwrap();
-        let mut state = format!("{} effects\n", effects.0.load(Ordering::SeqCst));
-        for table in tables {
-            let columns: Vec<String> = sqlx::query_scalar("SELECT name FROM pragma_table_info($1)")
-                .bind(&table)
-                .fetch_all(&self.pool)
-                .await
-                .unwrap();
-            let columns: Vec<String> = columns.iter().map(|column| format!("quote(\"{column}\")")).collect();
-            let rows = format!("SELECT {} AS row FROM \"{table}\" ORDER BY row", columns.join(" || ',' || "));
-            let rows: Vec<String> =
-                sqlx::query_scalar(sqlx::AssertSqlSafe(rows)).fetch_all(&self.pool).await.unwrap();
-            state += &[table.as_str(), ": ", &rows.join("\n  "), "\n"].concat();
-        }
-        state
+        let rows = self.dump.state().await;
+        assert!(rows.contains("users:"), "{rows}");
+        let attempts = self.dump.rows_of("attempts").await;
+        format!("{} effects\n{rows}{attempts}", effects.0.load(Ordering::SeqCst))
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::acts::{Act, World};
 use crate::app::STRATEGIES;
+use crate::database;
 use crate::dump::Dump;
 use crate::every_call::assert_unknown;
 
@@ -67,6 +68,10 @@ const KEYS: [(&str, &[&str]); 11] = [
 fn damages(kind: &str) -> &'static [&'static str] {
     match kind {
         "INTEGER" => &["x'ff'", "'no sense'", "9000000000.5"],
+        // Of PostgreSQL: its columns have types, and hold a number, bytes or a text whatever happens.
+        "BIGINT" => &[],
+        "BYTEA" => &["'\\xff'"],
+        _ if database::is_postgresql() => &["'no\u{1}sense'"],
         _ => &["x'ff'", "'no\u{1}sense'"],
     }
 }
@@ -90,30 +95,36 @@ async fn a_damaged_column_is_unknown_or_not_needed() {
         let mut refused = BTreeMap::new();
         for (table, acts) in READ_BY {
             for &act in acts {
-                *refused.entry(table).or_insert(0) += damage_each(&world, &dump, table, act).await;
+                if let Some(times) = damage_each(&world, &dump, table, act).await {
+                    *refused.entry(table).or_insert(0) += times;
+                }
             }
         }
-        let unseen: Vec<_> = refused.iter().filter(|(_, times)| **times == 0).collect();
+        // The only text of an account is its tokens, which are none when they cannot be opened.
+        let senseless = |table: &str| !database::is_postgresql() || table != "accounts";
+        let unseen: Vec<_> =
+            refused.iter().filter(|(table, times)| **times == 0 && senseless(table)).collect();
         assert!(unseen.is_empty(), "{strategy}: damage that nobody noticed: {unseen:?}");
     }
 }
 
-/// One act with each column of a table damaged. How often it was refused.
-async fn damage_each(world: &World, dump: &Dump, table: &str, act: Act) -> usize {
+/// One act with each column of a table damaged. How often it was refused, if anything could be damaged at all.
+async fn damage_each(world: &World, dump: &Dump, table: &str, act: Act) -> Option<usize> {
     let usual = world.prepare(act).await.send().await.status;
     assert!(usual < 400, "{act:?}: {usual}");
-    let (mut refused, mut ready) = (0, world.prepare(act).await);
+    let (mut refused, mut ready) = (None, world.prepare(act).await);
     for (column, kind) in dump.columns(table).await {
         for damage in damages(&kind) {
             let label = format!("{act:?}, {table}.{column} = {damage}");
             if dump.damage(table, &column, damage).await == 0 {
                 continue;
             }
+            let refused = refused.get_or_insert(0);
             let answer = ready.send().await;
             dump.repair(table, &column).await;
             if answer.status >= 500 {
                 assert_unknown(&answer, false, &label);
-                refused += 1;
+                *refused += 1;
                 let again = ready.send().await;
                 assert_eq!(again.status, usual, "{label}: repaired: {}", again.body);
             } else if !is_key(table, &column) && !is_lost(act, &column) {

@@ -241,7 +241,7 @@ pub(crate) fn search<'a>(log: &[u8], secrets: impl Iterator<Item = &'a str>) -> 
             continue;
         }
         let candidates = by_start.get(&key).into_iter().flatten();
-        if let Some(secret) = candidates.into_iter().find(|secret| log[at..].starts_with(secret)) {
+        if let Some(secret) = candidates.into_iter().find(|secret| stands_at(log, at, secret)) {
             let from = log[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
             let to = log[at..].iter().position(|byte| *byte == b'\n').map_or(log.len(), |end| at + end);
             let (line, secret) = (String::from_utf8_lossy(&log[from..to]), String::from_utf8_lossy(secret));
@@ -249,6 +249,17 @@ pub(crate) fn search<'a>(log: &[u8], secrets: impl Iterator<Item = &'a str>) -> 
         }
     }
     None
+}
+
+/// Whether a log holds a secret at this place. Digits in the middle of a longer word are chance: there are not enough codes for
+/// none of them to be in some hash.
+fn stands_at(log: &[u8], at: usize, secret: &[u8]) -> bool {
+    if !log[at..].starts_with(secret) {
+        return false;
+    }
+    let goes_on = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_hexdigit);
+    let within_a_word = goes_on(log[..at].last()) || goes_on(log.get(at + secret.len()));
+    !(within_a_word && secret.iter().all(u8::is_ascii_digit))
 }
 
 // ASVS: 16.2.5
@@ -259,6 +270,10 @@ fn a_secret_in_a_log_is_found() {
     assert!(found("hunter2hunter2").unwrap().ends_with("in {\"message\":\"x hunter2hunter2\"}"));
     assert!(found("eyJhbGciOi.tail").is_some());
     assert_eq!(found("eyJhbGciOi.tails"), None);
+    let codes = b"{\"hash\":\"b414365099d19\",\"code\":\"27182818\",\"message\":\"take 31415926.\"}";
+    let found = |code: &'static str| search(codes, [code].into_iter()).is_some();
+    assert!(found("27182818") && found("31415926"));
+    assert!(!found("14365099"), "a hash happens to hold any digits");
 }
 
 /// The control: what is searched is the log of the very applications of the suite.

@@ -17,6 +17,7 @@ mod cookies;
 mod credentials;
 mod csrf;
 mod damaged_rows;
+mod database;
 mod dump;
 mod email;
 mod every_act;
@@ -64,3 +65,6 @@ mod data;
 
 #[path = "../support/document.rs"]
 mod document;
+
+#[path = "../support/postgres.rs"]
+mod postgres;
