@@ -2,97 +2,38 @@
 //! is "unknown" for as long as that lasts, and nothing has to be restarted afterwards.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
 
-use crate::service::{CHEAP, SECRET, Service, cookies, csrf, sign_in};
-
-/// After recovery everything works again within this.
-const RECOVERY: Duration = Duration::from_secs(5);
-
-const PERSON: &str = "email=ada%40example.com&password=correct+horse+battery&json=true";
+use crate::hurt::{ATTEMPTS, Hurt, PERSON, does, left_out};
+use crate::service::SECRET;
 
 /// A service whose database is in a folder of its own.
-struct Embedded {
-    folder: TempDir,
-    service: Service,
-    session: String,
+struct Embedded(Hurt);
+
+impl std::ops::Deref for Embedded {
+    type Target = Hurt;
+
+    fn deref(&self) -> &Hurt {
+        &self.0
+    }
 }
 
 impl Embedded {
-    /// `start` makes the service's command: whoever limits its files must let it survive the signal for that.
+    /// Whoever limits the files of the service must let it survive the signal for that.
     fn start(strategy: &str, place: impl FnOnce(&Path) -> String) -> Self {
-        let folder = TempDir::new().unwrap();
-        let database = place(folder.path());
-        let mut variables = vec![
-            ("COUNTERSIGN_SECRET", SECRET),
-            ("COUNTERSIGN_SESSION__STRATEGY", strategy),
-            ("COUNTERSIGN_DATABASE_URL", database.as_str()),
-            ("COUNTERSIGN_DATABASE_TIMEOUT", "1"),
-        ];
-        variables.extend(CHEAP);
-        let service = Service::start_through(
-            &["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"],
-            folder.path(),
-            &variables,
-        );
-        let session = sign_in(&service);
-        // And another one, which can be ended.
-        sign_in(&service);
-        Self { folder, service, session }
+        let through = ["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"];
+        Self(Hurt::start(strategy, &through, place))
     }
 
     fn path(&self) -> std::path::PathBuf {
         self.folder.path().join("kept/test.db")
     }
 
-    fn guarded(&self) -> String {
-        self.service.get("/api/get-session-example", &format!("Cookie: {}\r\n", self.session))
-    }
-
-    fn post(&self, path: &str, session: &str, fields: &str) -> String {
-        let first = self.service.get("/api/auth/csrf", "");
-        let body = format!("csrfToken={}&{fields}", csrf(&first));
-        self.service.post(path, &format!("{}; {session}", cookies(&first)), &body)
-    }
-
-    /// Everything that writes is unknown, several times over: whatever a failure leaves behind is met by the next.
-    fn assert_unwritable(&self, label: &str) {
-        for round in 0..3 {
-            let guarded = self.guarded();
-            let known = guarded.starts_with("HTTP/1.1 200") || guarded.starts_with("HTTP/1.1 503");
-            assert!(known, "{label}: {guarded}");
-            for (path, session, fields) in [
-                ("/api/auth/callback/credentials", "", PERSON),
-                ("/api/auth/signup", "", "email=eve%40example.com&password=correct+horse+battery&json=true"),
-                ("/api/auth/signout", self.session.as_str(), "json=true"),
-                ("/api/auth/account/sessions/end-others", self.session.as_str(), "json=true"),
-            ] {
-                let answer = self.post(path, session, fields);
-                assert!(answer.starts_with("HTTP/1.1 503"), "{label}, {path}, round {round}: {answer}");
-                let head = answer.to_ascii_lowercase();
-                assert!(head.contains("retry-after: ") && !head.contains("set-cookie"), "{label}: {answer}");
-            }
-        }
-        assert!(self.service.get("/healthz", "").starts_with("HTTP/1.1 200"), "{label}");
-    }
-
-    /// The same process, the same cookie: everything as before, and no attempt counted by what failed.
     fn assert_recovered(&self, label: &str) {
-        let since = Instant::now();
-        loop {
-            let answer = self.post("/api/auth/callback/credentials", "", PERSON);
-            if answer.starts_with("HTTP/1.1 200") {
-                break;
-            }
-            assert!(since.elapsed() < RECOVERY, "{label}: {answer}");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        assert!(self.guarded().starts_with("HTTP/1.1 200"), "{label}: the same cookie");
         let runtime = rocket::tokio::runtime::Runtime::new().unwrap();
         let ask = |statement: &'static str| {
             runtime.block_on(async {
@@ -102,17 +43,8 @@ impl Embedded {
                 found
             })
         };
+        self.0.assert_recovered(label, || ask(ATTEMPTS));
         assert_eq!(ask("PRAGMA integrity_check"), "ok", "{label}");
-        // Two accounts were asked for, and with each a mail, which is counted by address, by recipient and by both;
-        // everything else was taken back.
-        let attempts = || ask("SELECT CAST(COALESCE(SUM(count), 0) AS TEXT) FROM attempts");
-        while attempts() != "8" {
-            assert!(since.elapsed() < RECOVERY * 2, "{label}: {} attempts are left", attempts());
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        let out = self.post("/api/auth/signout", &self.session, "json=true");
-        assert!(out.starts_with("HTTP/1.1 200"), "{label}: {out}");
-        assert!(self.guarded().starts_with("HTTP/1.1 401"), "{label}: and signed out now");
     }
 }
 
@@ -123,19 +55,6 @@ async fn connect(path: &Path) -> SqliteConnection {
 /// A folder for the database, below the service's.
 fn plain(folder: &Path) -> String {
     format!("sqlite://{}/kept/test.db", folder.display())
-}
-
-/// Runs a program; whether it is there and did it.
-fn does(program: &str, arguments: &[&str]) -> bool {
-    let status = Command::new(program).args(arguments).stderr(Stdio::null()).stdout(Stdio::null()).status();
-    status.is_ok_and(|status| status.success())
-}
-
-/// One line for what cannot be tried on this machine; under CI that is a failure.
-fn left_out(what: &str) {
-    use std::io::Write as _;
-    assert!(std::env::var_os("CI").is_none(), "{what}");
-    writeln!(std::io::stderr(), "{what}; the test that needs it is left out").ok();
 }
 
 #[test]
