@@ -29,6 +29,7 @@ mod rotation;
 mod server_down;
 mod server_faults;
 mod service;
+mod side_by_side;
 mod sockets;
 mod storage;
 mod storm;

@@ -18,7 +18,7 @@ pub(crate) const MANY: usize = 32;
 pub(crate) struct Two {
     services: [Service; 2],
     database: String,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Two {
@@ -30,12 +30,18 @@ impl Two {
             _ => Runtime::new().unwrap().block_on(postgres::fresh_database())?,
         };
         let services = [(); 2].map(|()| start(folder.path(), &database, variables));
-        Some(Self { services, database, _folder: folder })
+        Some(Self { services, database, folder })
     }
 
     /// The one that contender `number` asks.
     pub(crate) fn service(&self, number: usize) -> &Address {
         &self.services[number % 2].address
+    }
+
+    /// Ends one of them, and starts it again.
+    pub(crate) fn restart(&mut self, number: usize, variables: &[(&str, &str)]) {
+        assert!(self.services[number].signal("TERM").success());
+        self.services[number] = start(self.folder.path(), &self.database, variables);
     }
 
     /// Executes a statement past the services.
