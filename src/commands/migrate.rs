@@ -98,12 +98,12 @@ impl Display {
     fn tell(&mut self, progress: Progress<'_>) {
         match progress {
             Progress::Begun { rows } => {
-                self.bar.set_length(rows);
                 if let Ok(style) =
                     ProgressStyle::with_template("{msg:16} {wide_bar} {pos}/{len} rows, {eta} left")
                 {
                     self.bar.set_style(style);
                 }
+                self.bar.set_length(rows);
                 self.line(&format!("Copying {rows} rows."), true);
             }
             Progress::Copied { table, rows, was_there } => {
@@ -117,6 +117,8 @@ impl Display {
             }
             Progress::Placing => {
                 self.bar.set_message("putting into place");
+                // The last that is drawn for a while: not to be left out because something else was drawn just now.
+                self.bar.force_draw();
                 self.line("Putting everything into place.", true);
             }
         }

@@ -14,6 +14,7 @@ mod limiter;
 mod listening;
 mod monitoring;
 mod moving;
+mod moving_rows;
 mod names;
 mod needed;
 mod odd_requests;
