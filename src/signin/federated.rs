@@ -177,11 +177,17 @@ impl SignIn {
     }
 
     async fn facts(&self, arrival: &Arrival<'_>) -> Result<Facts, store::Error> {
-        let account = self.store.find_account(&external(arrival)).await?;
+        let external = external(arrival);
+        let mut account = self.store.find_account(&external).await?;
         let holder = match (&account, &arrival.profile.email) {
             (None, Some(email)) => self.store.find_user_by_email(email).await?,
             _ => None,
         };
+        // Whoever arrives twice at once finds a holder: themselves, who came with the account between the two questions.
+        if holder.is_some() {
+            account = self.store.find_account(&external).await?;
+        }
+        let holder = holder.filter(|_| account.is_none());
         Ok(Facts { account, holder: holder.map(|UserWithPassword { user, .. }| user) })
     }
 

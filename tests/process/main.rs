@@ -19,6 +19,7 @@ mod names;
 mod needed;
 mod odd_requests;
 mod once;
+mod once_elsewhere;
 mod operations;
 mod other_sites;
 mod outage;

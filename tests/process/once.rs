@@ -10,10 +10,10 @@ use crate::races::{MANY, Two, status};
 use crate::service::{Address, cookies, csrf, sign_in};
 use crate::wire::{at_once, form};
 
-const KINDS: [&str; 2] = ["sqlite", "postgres"];
+pub(crate) const KINDS: [&str; 2] = ["sqlite", "postgres"];
 
 /// No limit stands between a contender and the race.
-const OPEN: [(&str, &str); 6] = [
+pub(crate) const OPEN: [(&str, &str); 6] = [
     ("COUNTERSIGN_LIMITS__SIGN_UPS_PER_ADDRESS", "1000000"),
     ("COUNTERSIGN_LIMITS__PER_ACCOUNT", "1000000"),
     ("COUNTERSIGN_LIMITS__PER_ACCOUNT_EVERYWHERE", "1000000"),
@@ -24,30 +24,30 @@ const OPEN: [(&str, &str); 6] = [
 
 /// A browser: its cookies and the CSRF token of its forms.
 #[derive(Clone)]
-struct Jar {
-    cookies: String,
-    token: String,
+pub(crate) struct Jar {
+    pub(crate) cookies: String,
+    pub(crate) token: String,
 }
 
 impl Jar {
-    fn new(service: &Address) -> Self {
+    pub(crate) fn new(service: &Address) -> Self {
         let first = service.get("/api/auth/csrf", "");
         Self { cookies: cookies(&first), token: csrf(&first) }
     }
 
     /// With further cookies.
-    fn with(&self, more: &str) -> Self {
+    pub(crate) fn with(&self, more: &str) -> Self {
         Self { cookies: format!("{}; {more}", self.cookies), token: self.token.clone() }
     }
 
-    fn post(&self, service: &Address, path: &str, fields: &[(&str, &str)]) -> String {
+    pub(crate) fn post(&self, service: &Address, path: &str, fields: &[(&str, &str)]) -> String {
         let mut all = vec![("csrfToken", self.token.as_str())];
         all.extend(fields);
         service.post(&format!("/api/auth/{path}"), &self.cookies, &String::from_utf8(form(&all)).unwrap())
     }
 }
 
-fn select(page: &str, selector: &str) -> Vec<String> {
+pub(crate) fn select(page: &str, selector: &str) -> Vec<String> {
     let document = Html::parse_document(page);
     let selector = Selector::parse(selector).unwrap();
     let text = |found: scraper::ElementRef<'_>| match found.attr("href").or_else(|| found.attr("value")) {
@@ -93,13 +93,13 @@ fn mails(service: &Address) -> usize {
 }
 
 /// Whether somebody was signed in by this answer.
-fn entered(answer: &str) -> bool {
+pub(crate) fn entered(answer: &str) -> bool {
     let set = cookies(answer);
     set.split("; ").any(|pair| pair.contains("session-token") && !pair.ends_with('='))
 }
 
 /// The contenders that won; every other one has an answer that says no.
-fn winners(label: &str, answers: &[String], won: impl Fn(&str) -> bool) -> usize {
+pub(crate) fn winners(label: &str, answers: &[String], won: impl Fn(&str) -> bool) -> usize {
     for answer in answers.iter().filter(|answer| !won(answer)) {
         assert!(matches!(status(answer), 302 | 303 | 400 | 401 | 429), "{label}: {answer}");
         assert!(!entered(answer), "{label}: {answer}");
@@ -192,7 +192,7 @@ fn a_link_that_confirms_or_changes_an_address_does_so_once() {
 }
 
 /// Confirms the address of the person signed in, by the mail that came when they signed up.
-fn confirm(service: &Address, jar: &Jar) {
+pub(crate) fn confirm(service: &Address, jar: &Jar) {
     let mail = mailed(service, "verify-email", 0);
     let fields = [("email", mail.email.as_str()), ("token", &mail.token)];
     let answer = jar.post(service, "verify-email", &fields);

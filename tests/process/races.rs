@@ -24,7 +24,13 @@ pub(crate) struct Two {
 impl Two {
     /// Starts them on a fresh database of this kind; `None` on a machine without it.
     pub(crate) fn start(kind: &str, variables: &[(&str, &str)]) -> Option<Self> {
+        Self::configured(kind, variables, "")
+    }
+
+    /// As [`Two::start`], with a configuration file.
+    pub(crate) fn configured(kind: &str, variables: &[(&str, &str)], toml: &str) -> Option<Self> {
         let folder = TempDir::new().unwrap();
+        std::fs::write(folder.path().join("Rocket.toml"), toml).unwrap();
         let database = match kind {
             "sqlite" => format!("sqlite://{}/shared.db", folder.path().display()),
             _ => Runtime::new().unwrap().block_on(postgres::fresh_database())?,
