@@ -1,6 +1,7 @@
 //! What must hold for any input: run by cargo-fuzz (`fuzz/targets`), and for a bounded time by the test suite
 //! (`tests/fuzz`).
 
+use std::cell::RefCell;
 use std::sync::OnceLock;
 
 use countersign::clock::Timestamp;
@@ -13,7 +14,7 @@ use countersign::token::{Codec, CodecOptions, Format};
 use rocket::figment::Figment;
 use rocket::figment::providers::{Format as _, Toml};
 use rocket::http::{ContentType, Header};
-use rocket::local::blocking::Client;
+use rocket::local::blocking::{Client, LocalResponse};
 
 const ORIGIN: &str = "https://app.example.com";
 
@@ -96,6 +97,8 @@ pub(crate) fn configuration(text: &str) {
 /// A whole application, for what takes more than a parser.
 pub(crate) struct Site {
     client: Client,
+    /// Of somebody signed in: the CSRF token and the cookies.
+    person: RefCell<Option<(String, String)>>,
     _folder: tempfile::TempDir,
 }
 
@@ -111,7 +114,7 @@ impl Site {
         );
         let figment = Figment::from(rocket::Config::debug_default()).merge(Toml::string(&toml).nested());
         let rocket = rocket::custom(figment).attach(countersign::Countersign::fairing());
-        Self { client: Client::untracked(rocket).unwrap(), _folder: folder }
+        Self { client: Client::untracked(rocket).unwrap(), person: RefCell::default(), _folder: folder }
     }
 
     /// Whatever stands in the headers that say who somebody is: it opens nothing and breaks nothing.
@@ -184,8 +187,67 @@ impl Site {
     }
 }
 
+impl Site {
+    /// As [`Site::body`], from somebody who is signed in, at every route that takes a body.
+    pub(crate) fn body_signed_in(&self, bytes: &[u8]) {
+        let paths: Vec<String> = self.client.rocket().routes().filter_map(path_of_a_body).collect();
+        assert!(paths.len() > 20, "{paths:?}");
+        for path in paths {
+            let (token, cookie) = self.person();
+            let json = bytes.strip_prefix(b"{").unwrap_or(bytes);
+            for (kind, start, rest) in [
+                (ContentType::Form, format!("csrfToken={token}&"), bytes),
+                (ContentType::JSON, format!("{{\"csrfToken\":\"{token}\","), json),
+            ] {
+                let request = self.client.post(&path).header(kind).body([start.as_bytes(), rest].concat());
+                let response = request.header(Header::new("Cookie", cookie.clone())).dispatch();
+                assert!(response.status().code < 500, "{path}: {} by {bytes:?}", response.status());
+            }
+        }
+    }
+
+    /// Somebody who is signed in: again, when what was sent has signed them out.
+    fn person(&self) -> (String, String) {
+        let mut person = self.person.borrow_mut();
+        let is_in = |(_, cookie): &(String, String)| {
+            let request = self.client.get("/api/auth/session").header(Header::new("Cookie", cookie.clone()));
+            request.dispatch().into_string().is_some_and(|body| body.contains("ada@example.com"))
+        };
+        if let Some(person) = person.as_ref().filter(|person| is_in(person)) {
+            return person.clone();
+        }
+        let (token, cookie) = csrf(&self.client);
+        let form =
+            format!("csrfToken={token}&email=ada%40example.com&password=correct+horse+battery&json=true");
+        let mut session = String::new();
+        for path in ["signup", "callback/credentials"] {
+            let request = self.client.post(format!("/api/auth/{path}")).header(ContentType::Form).body(&form);
+            let response = request.header(Header::new("Cookie", cookie.clone())).dispatch();
+            let set = response.headers().get("set-cookie").find(|set| set.contains("session-token="));
+            set.and_then(|set| set.split(';').next()).unwrap_or_default().clone_into(&mut session);
+        }
+        let request = self.client.get("/api/auth/csrf").header(Header::new("Cookie", session.clone()));
+        let (token, cookie) = pair(request.dispatch());
+        let fresh = (token, format!("{session}; {cookie}"));
+        assert!(is_in(&fresh), "the control: nobody can sign in any more");
+        person.insert(fresh).clone()
+    }
+}
+
+/// Where a route takes a body, with some name in the place of what its path takes.
+fn path_of_a_body(route: &rocket::Route) -> Option<String> {
+    let takes = route.method == rocket::http::Method::Post;
+    let part = |part: &str| if part.starts_with('<') { "credentials".to_owned() } else { part.to_owned() };
+    let path = route.uri.path().split('/').map(part).collect::<Vec<_>>().join("/");
+    takes.then_some(path)
+}
+
 fn csrf(client: &Client) -> (String, String) {
-    let response = client.get("/api/auth/csrf").dispatch();
+    pair(client.get("/api/auth/csrf").dispatch())
+}
+
+/// A CSRF token and its cookie.
+fn pair(response: LocalResponse<'_>) -> (String, String) {
     let set = response.headers().get("set-cookie").find(|cookie| cookie.contains("csrf-token")).unwrap();
     let cookie = set.split(';').next().unwrap().to_owned();
     let body: rocket::serde::json::Value = response.into_json().unwrap();

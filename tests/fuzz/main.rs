@@ -1,8 +1,8 @@
 //! A bounded run of every property that the fuzzer looks for: texts near the ones that mean something, any bytes, and
 //! texts of a megabyte. None may panic, none may answer 5xx, and each must end soon and within bounded memory.
 //!
-//! `cargo fuzz run token` (and `cookies`, `bearer`, `callback_url`, `names`, `configuration`, `body`, `headers`,
-//! `redirect`) searches on.
+//! `cargo fuzz run token` (and `cookies`, `bearer`, `callback_url`, `names`, `configuration`, `body`, `body_signed_in`,
+//! `headers`, `redirect`) searches on.
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
@@ -213,23 +213,36 @@ fn redirects_of_requests() {
     on_a_site(100, pieces, properties::Site::redirect);
 }
 
-#[test]
-fn bodies() {
-    let site = properties::Site::new();
+/// Bodies of forms and JSON documents: pieces of them, and any bytes.
+fn near_bodies() -> impl Strategy<Value = Vec<u8>> {
     let pieces = near(&[
         "email",
         "password",
         "name",
+        "currentPassword",
+        "newPassword",
+        "credential",
+        "code",
+        "secret",
+        "id",
+        "provider",
+        "scopes",
+        "locale",
+        "credentials",
         "=",
         "&",
         "ada%40example.com",
+        "ada@example.com",
+        "correct+horse+battery",
         "%",
         "%ff",
+        "%00",
         "+",
         "{",
         "}",
         "\"",
-        ":",
+        "\":\"",
+        ",",
         "[",
         "]",
         "null",
@@ -238,14 +251,38 @@ fn bodies() {
         "json=true",
         "callbackUrl=",
         "1e999",
+        "-1",
         "\\ud800",
     ]);
-    let any = prop::collection::vec(any::<u8>(), 0..200);
-    let inputs = prop_oneof![pieces.prop_map(String::into_bytes), any];
-    let mut runner = TestRunner::new(ProptestConfig::with_cases(40));
-    let outcome = runner.run(&inputs, |bytes| {
-        soon(&String::from_utf8_lossy(&bytes), |_| site.body(&bytes));
+    prop_oneof![pieces.prop_map(String::into_bytes), prop::collection::vec(any::<u8>(), 0..200)]
+}
+
+/// Runs a property of a whole application on bodies, which leave nothing behind in memory.
+fn with_bodies(cases: u32, property: impl Fn(&properties::Site, &[u8])) {
+    let site = properties::Site::new();
+    property(&site, b"");
+    let before = memory();
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(cases));
+    let outcome = runner.run(&near_bodies(), |bytes| {
+        soon(&String::from_utf8_lossy(&bytes), |_| property(&site, &bytes));
         Ok(())
     });
     outcome.unwrap();
+    // A body may be 64 kilobytes long, and is sent to every route in several forms. Other tests run in this process.
+    for filler in ["a", "a=b&", "%41", "{", "[", "\"a\":1,", "\u{202e}"] {
+        let long = filler.repeat(60_000 / filler.len());
+        soon(&long, |long| property(&site, long.as_bytes()));
+    }
+    let grown = memory().saturating_sub(before);
+    assert!(grown < 256 << 20, "{grown} bytes more");
+}
+
+#[test]
+fn bodies() {
+    with_bodies(40, properties::Site::body);
+}
+
+#[test]
+fn bodies_of_somebody_signed_in() {
+    with_bodies(100, properties::Site::body_signed_in);
 }

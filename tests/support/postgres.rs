@@ -1,6 +1,6 @@
 //! A throwaway PostgreSQL.
 //!
-//! `TEST_POSTGRES` may name a server where databases can be made. Otherwise Debian's programs are used to start
+//! `COUNTERSIGN_TEST_POSTGRES` may name a server where databases can be made. Otherwise Debian's programs are used to start
 //! a cluster of this process's own on a free port; it ends with the process, however that ends.
 
 use std::fs;
@@ -45,7 +45,7 @@ async fn connect(options: &sqlx::postgres::PgConnectOptions) -> sqlx::PgConnecti
 }
 
 fn start() -> Option<String> {
-    if let Ok(url) = std::env::var("TEST_POSTGRES") {
+    if let Ok(url) = std::env::var("COUNTERSIGN_TEST_POSTGRES") {
         return Some(url.trim_end_matches('/').to_owned());
     }
     let Some(programs) = find_programs() else {
