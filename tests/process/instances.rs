@@ -11,7 +11,22 @@ use crate::service::{Address, CHEAP, SECRET, Service, cookies, csrf, sign_in};
 /// store, and never longer than the list is believed without an answer.
 const BOUND: Duration = countersign::session::STALE_AFTER;
 
-fn start(folder: &TempDir, database: &str, strategy: &str, secret: &str) -> Service {
+/// An instance, and the folder it runs in, which is no other's.
+struct Instance {
+    service: Service,
+    _folder: TempDir,
+}
+
+impl std::ops::Deref for Instance {
+    type Target = Service;
+
+    fn deref(&self) -> &Service {
+        &self.service
+    }
+}
+
+fn start(database: &str, strategy: &str, secret: &str) -> Instance {
+    let folder = TempDir::new().unwrap();
     let mut variables = vec![
         ("COUNTERSIGN_SECRET", secret),
         ("COUNTERSIGN_DATABASE_URL", database),
@@ -19,7 +34,7 @@ fn start(folder: &TempDir, database: &str, strategy: &str, secret: &str) -> Serv
         ("COUNTERSIGN_DATABASE_MAX_CONNECTIONS", "5"),
     ];
     variables.extend(CHEAP);
-    Service::start(folder.path(), &variables)
+    Instance { service: Service::start(folder.path(), &variables), _folder: folder }
 }
 
 fn fresh_database() -> Option<String> {
@@ -44,8 +59,7 @@ fn sign_out(service: &Address, session: &str) {
 fn what_happens_on_one_instance_holds_on_all() {
     for strategy in ["jwt", "database"] {
         let Some(database) = fresh_database() else { return };
-        let folder = TempDir::new().unwrap();
-        let services: Vec<Service> = (0..3).map(|_| start(&folder, &database, strategy, SECRET)).collect();
+        let services: Vec<Instance> = (0..3).map(|_| start(&database, strategy, SECRET)).collect();
         let [one, two, three] = services.as_slice() else { panic!() };
         for round in 0..5 {
             // The account of the first round is the same afterwards: sign-up answers as if it were new.
@@ -78,21 +92,20 @@ fn a_secret_is_rotated_instance_by_instance() {
     };
     for strategy in ["jwt", "database"] {
         let Some(database) = fresh_database() else { return };
-        let folder = TempDir::new().unwrap();
         let plans = [list(&[old]), list(&[old, new]), list(&[new, old])];
-        let mut services: Vec<Service> =
-            (0..2).map(|_| start(&folder, &database, strategy, plans.first().unwrap())).collect();
+        let mut services: Vec<Instance> =
+            (0..2).map(|_| start(&database, strategy, plans.first().unwrap())).collect();
         let mut sessions = vec![sign_in(&services[0])];
         for plan in &plans[1..] {
             for index in 0..services.len() {
-                services[index] = start(&folder, &database, strategy, plan);
+                services[index] = start(&database, strategy, plan);
                 for service in &services {
                     sessions.push(sign_in(service));
                     assert!(sessions.iter().all(|session| is_open(service, session)), "{strategy}: {plan}");
                 }
             }
         }
-        let alone = start(&folder, &database, strategy, &list(&[new]));
+        let alone = start(&database, strategy, &list(&[new]));
         assert!(!is_open(&alone, &sessions[0]), "{strategy}: the old secret left the list");
         assert!(is_open(&alone, sessions.last().unwrap()));
     }
