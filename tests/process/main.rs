@@ -155,6 +155,8 @@ fn the_commands_do_what_they_say() {
     assert!(said(&add("short\n")).contains("at least 8 characters"));
     assert!(add("correct horse battery\n").status.success());
     assert!(said(&add("correct horse battery\n")).contains("has an account already"));
+    let log = said(&run(folder.path(), &["audit", "list"], &variables));
+    assert_eq!(log.matches("user.added").count(), 1, "{log}");
     assert!(said(&run(folder.path(), &["user", "list"], &variables)).contains("ada@example.com\tactive"));
     assert!(run(folder.path(), &["user", "disable", "ada@example.com"], &variables).status.success());
     assert!(said(&run(folder.path(), &["user", "list"], &variables)).contains("ada@example.com\tdisabled"));

@@ -10,6 +10,7 @@ mod acts;
 mod app;
 mod attacks;
 mod audit;
+mod audit_acts;
 mod browser;
 mod clocks;
 mod confirmed;
