@@ -32,6 +32,7 @@ mod hooks;
 mod hooks_and_proofs;
 mod hostile;
 mod idp;
+mod in_flight;
 mod linking;
 mod linking_proof;
 mod log_secrets;

@@ -11,11 +11,11 @@ use crate::factors::{code, first_proof, second_proof, switch_on};
 use crate::faults::Fault;
 use crate::idp::Idp;
 
-const NEW: &str = "another-secret-0123456789-abcdefghijklmnopqrstuvw";
+pub(crate) const NEW: &str = "another-secret-0123456789-abcdefghijklmnopqrstuvw";
 const SESSION: &str = "next-auth.session-token";
 const CSRF: &str = "next-auth.csrf-token";
 
-fn replace(app: &App, secrets: &[&str]) {
+pub(crate) fn replace(app: &App, secrets: &[&str]) {
     let (current, previous) = secrets.split_first().unwrap();
     let previous = previous.iter().map(|text| Secret::new(*text)).collect();
     let auth = app.client().rocket().state::<Auth>().unwrap();
