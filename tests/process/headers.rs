@@ -10,11 +10,11 @@ use tempfile::TempDir;
 use crate::service::{CHEAP, SECRET, Service};
 use crate::wire::{Reply, Wire, form, read, request};
 
-const ORIGIN: &str = "https://app.example.com";
+pub(crate) const ORIGIN: &str = "https://app.example.com";
 
 /// A way to lie: lines in the place of `Host`, further lines, and what stands before the target's path.
-struct Lie {
-    name: &'static str,
+pub(crate) struct Lie {
+    pub(crate) name: &'static str,
     host: &'static str,
     lines: &'static str,
     before: &'static str,
@@ -30,7 +30,7 @@ const fn line(lines: &'static str) -> Lie {
     Lie { name: lines, host: HOST, lines, before: "" }
 }
 
-const LIES: [Lie; 27] = [
+pub(crate) const LIES: [Lie; 27] = [
     host("another host", "Host: evil.example\r\n"),
     host("two hosts", "Host: app.example.com\r\nHost: evil.example\r\n"),
     host("two hosts, turned", "Host: evil.example\r\nHost: app.example.com\r\n"),
@@ -65,7 +65,7 @@ const LIES: [Lie; 27] = [
     line("Via: 1.1 evil.example\r\nX-Real-IP: 192.0.2.9\r\n"),
 ];
 
-const HONEST: Lie = Lie { name: "the truth", host: HOST, lines: "", before: "" };
+pub(crate) const HONEST: Lie = Lie { name: "the truth", host: HOST, lines: "", before: "" };
 
 /// Everything that has a link, a redirect or a cookie in it.
 fn probes(pair: &(String, String), session: &str) -> Vec<(&'static str, &'static str, String, Vec<u8>)> {
@@ -100,7 +100,7 @@ fn probes(pair: &(String, String), session: &str) -> Vec<(&'static str, &'static
 }
 
 /// One answer over a connection of its own; `None` when the server closes without.
-fn ask(
+pub(crate) fn ask(
     port: u16,
     lie: &Lie,
     (method, target, headers, body): &(&str, &str, String, Vec<u8>),

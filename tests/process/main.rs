@@ -8,6 +8,7 @@ mod caddy;
 mod crash;
 mod framing;
 mod headers;
+mod headers_elsewhere;
 mod hurt;
 mod instances;
 mod limiter;
