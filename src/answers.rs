@@ -40,7 +40,8 @@ impl Fairing for SecurityHeaders {
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
         let secure = request.rocket().state::<Auth>().is_some_and(|auth| auth.config.url.secure);
-        add_security_headers(response, secure);
+        let given = Given::of(response);
+        add_security_headers(response, &given, secure);
     }
 }
 
@@ -60,17 +61,16 @@ pub(crate) fn finish(request: &Request<'_>, response: &mut Response<'_>) {
             response.adjoin_header(Header::new("Set-Cookie", cookie.header().to_owned()));
         }
     }
-    let own = is_below(request.uri(), &auth.config.url.base_path);
-    let is_asset =
-        own && response.headers().get_one("Cache-Control").is_some_and(|v| v.starts_with("public"));
+    let own = is_below(request.uri(), &auth.config.url.base_path).then(|| Given::of(response));
+    let is_asset = own.as_ref().is_some_and(|given| given.is_public);
     #[cfg(feature = "server")]
-    watch(request, response.status(), own, is_asset);
-    if noted.has_asked() || sets_cookies || (own && !is_asset) {
+    watch(request, response.status(), own.is_some(), is_asset);
+    if noted.has_asked() || sets_cookies || (own.is_some() && !is_asset) {
         response.set_header(Header::new("Cache-Control", "private, no-store"));
         response.adjoin_header(Header::new("Vary", "Cookie"));
     }
-    if own {
-        add_security_headers(response, auth.config.url.secure);
+    if let Some(given) = own {
+        add_security_headers(response, &given, auth.config.url.secure);
         response.set_header(Header::new("Cross-Origin-Resource-Policy", "same-origin"));
     }
 }
@@ -94,23 +94,82 @@ fn is_below(uri: &Origin<'_>, base: &str) -> bool {
     own.all(|segment| segments.next().is_some_and(|found| found == segment))
 }
 
+/// Headers that an application may set itself; the value of the policy depends on what is answered.
+const SECURITY_HEADERS: [(&str, &str); 5] = [
+    ("Content-Security-Policy", ""),
+    // With `no-referrer`, browsers post a page's own form with `Origin: null`. `same-origin` tells other sites as little.
+    ("Referrer-Policy", ""),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Strict-Transport-Security", STRICT_TRANSPORT_SECURITY),
+];
+
+/// What stands in an answer already. Its headers are gone through once: to look one up, Rocket hashes its name letter by
+/// letter.
+#[derive(Default)]
+struct Given {
+    is_html: bool,
+    /// Whether everybody's caches may store it.
+    is_public: bool,
+    /// Which of [`SECURITY_HEADERS`].
+    security: [bool; SECURITY_HEADERS.len()],
+}
+
+impl Given {
+    fn of(response: &Response<'_>) -> Self {
+        let mut given = Self::default();
+        for header in response.headers().iter() {
+            let name = header.name();
+            if name == "Content-Type" {
+                given.is_html = is_html(header.value());
+            } else if name == "Cache-Control" {
+                given.is_public = header.value().starts_with("public");
+            } else {
+                let known = SECURITY_HEADERS.iter().zip(&mut given.security);
+                known.filter(|((known, _), _)| name == known).for_each(|(_, is_given)| *is_given = true);
+            }
+        }
+        given
+    }
+}
+
+fn is_html(content_type: &str) -> bool {
+    const HTML: &str = "text/html";
+    let rest = content_type.as_bytes().get(HTML.len()..).unwrap_or_default();
+    content_type.get(..HTML.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(HTML))
+        && rest.first().is_none_or(|next| matches!(next, b';' | b' ' | b'\t'))
+}
+
 /// A header that the application set itself is left as it is.
-fn add_security_headers(response: &mut Response<'_>, secure: bool) {
-    let is_html = response.content_type().is_some_and(|kind| kind.is_html());
-    let policy = if is_html { CONTENT_SECURITY_POLICY } else { "default-src 'none'; frame-ancestors 'none'" };
-    let mut set = |name: &'static str, value: &'static str| {
-        if !response.headers().contains(name) {
+fn add_security_headers(response: &mut Response<'_>, given: &Given, secure: bool) {
+    for ((name, value), is_given) in SECURITY_HEADERS.into_iter().zip(given.security) {
+        let value = match name {
+            "Content-Security-Policy" if given.is_html => CONTENT_SECURITY_POLICY,
+            "Content-Security-Policy" => "default-src 'none'; frame-ancestors 'none'",
+            "Referrer-Policy" if given.is_html => "same-origin",
+            "Referrer-Policy" => "no-referrer",
+            "Strict-Transport-Security" if !secure => continue,
+            _ => value,
+        };
+        if !is_given {
             response.set_header(Header::new(name, value));
         }
-    };
-    set("Content-Security-Policy", policy);
-    // With `no-referrer`, browsers post a page's own form with `Origin: null`. `same-origin` tells other sites as little.
-    set("Referrer-Policy", if is_html { "same-origin" } else { "no-referrer" });
-    set("Cross-Origin-Opener-Policy", "same-origin");
-    set("X-Content-Type-Options", "nosniff");
-    if secure {
-        set("Strict-Transport-Security", STRICT_TRANSPORT_SECURITY);
     }
     // Rocket's shield says SAMEORIGIN; frame-ancestors says none, and old browsers should hear the same.
     response.set_header(Header::new("X-Frame-Options", "DENY"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_html;
+
+    #[test]
+    fn a_page_is_told_by_its_type() {
+        for page in ["text/html", "text/html; charset=utf-8", "Text/HTML;charset=x", "text/html "] {
+            assert!(is_html(page), "{page:?}");
+        }
+        for other in ["", "text/plain", "text/htmlx", "text/html-x", "application/xhtml+xml", "é"] {
+            assert!(!is_html(other), "{other:?}");
+        }
+    }
 }

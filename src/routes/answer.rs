@@ -2,19 +2,26 @@
 
 use std::io::Cursor;
 
-use rocket::http::{ContentType, Header, Status};
+use rocket::Request;
+use rocket::http::{Header, Status};
 use rocket::response::{self, Responder, Response};
-use rocket::{Request, http::MediaType};
 use serde_json::{Value, json};
 
 use crate::guards::context_of;
+
+const HTML: &str = "text/html; charset=utf-8";
+/// As NextAuth labels it.
+const JSON: &str = "application/json; charset=utf-8";
+const PROBLEM: &str = "application/problem+json; charset=utf-8";
+const PLAIN: &str = "text/plain; charset=utf-8";
 
 /// An answer: a status, headers, a body.
 #[derive(Debug)]
 pub(crate) struct Answer {
     status: Status,
     headers: Vec<Header<'static>>,
-    content_type: Option<ContentType>,
+    /// As it is sent: nothing is put together for each answer.
+    content_type: Option<&'static str>,
     body: Body,
 }
 
@@ -28,13 +35,13 @@ enum Body {
 }
 
 impl Answer {
-    fn new(status: Status, content_type: Option<ContentType>, body: String) -> Self {
+    fn new(status: Status, content_type: Option<&'static str>, body: String) -> Self {
         Self { status, headers: Vec::new(), content_type, body: Body::Text(body) }
     }
 
     /// A page.
     pub(crate) fn html(status: Status, body: String) -> Self {
-        Self::new(status, Some(ContentType::HTML), body)
+        Self::new(status, Some(HTML), body)
     }
 
     /// JSON, as NextAuth labels it.
@@ -44,18 +51,17 @@ impl Answer {
 
     /// JSON that is written already.
     pub(crate) fn json_text(status: Status, body: String) -> Self {
-        let kind = ContentType::new("application", "json").with_params(("charset", "utf-8"));
-        Self::new(status, Some(kind), body)
+        Self::new(status, Some(JSON), body)
     }
 
     /// A style or script.
-    pub(crate) fn asset(content_type: &str, body: &str) -> Self {
-        Self::new(Status::Ok, ContentType::parse_flexible(content_type), body.to_owned())
+    pub(crate) fn asset(content_type: &'static str, body: &str) -> Self {
+        Self::new(Status::Ok, Some(content_type), body.to_owned())
     }
 
     /// Plain text.
     pub(crate) fn text(status: Status, body: impl Into<String>) -> Self {
-        Self::new(status, Some(ContentType::Plain), body.into())
+        Self::new(status, Some(PLAIN), body.into())
     }
 
     /// Nothing but the status.
@@ -94,8 +100,7 @@ impl Answer {
 
     /// A problem document with further members.
     pub(crate) fn problem_with(status: Status, body: Value) -> Self {
-        let kind = MediaType::new("application", "problem+json").with_params(("charset", "utf-8"));
-        let empty = Self::new(status, Some(ContentType(kind)), String::new());
+        let empty = Self::new(status, Some(PROBLEM), String::new());
         Self { body: Body::Problem(body), ..empty }
     }
 
@@ -128,7 +133,7 @@ impl<'r> Responder<'r, 'static> for Answer {
             response.header(header);
         }
         if let Some(kind) = self.content_type {
-            response.header(kind);
+            response.header(Header::new("Content-Type", kind));
         }
         response.sized_body(body.len(), Cursor::new(body));
         response.ok()

@@ -36,13 +36,12 @@ pub fn random_bytes<const N: usize>() -> Result<[u8; N], EntropyError> {
 /// Lower-case hexadecimal.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(bytes.len() * 2);
-    let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    for digit in nibbles.filter_map(|nibble| DIGITS.get(usize::from(nibble))) {
-        text.push(char::from(*digit));
+    let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
+    let mut text = vec![0; bytes.len() * 2];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
     }
-    text
+    String::from_utf8(text).unwrap_or_default()
 }
 
 /// Whether two texts are equal, in time that depends on their lengths alone.
