@@ -47,7 +47,7 @@ fn answer(email: &str) -> Answer {
 }
 
 #[get("/open")]
-fn open() -> Labelled {
+pub(crate) fn open() -> Labelled {
     Labelled {
         answer: answer(EMAIL),
         cache: Header::new("Cache-Control", "private, no-store"),
@@ -61,7 +61,7 @@ fn bare() -> Answer {
 }
 
 #[get("/session")]
-fn session(session: Session) -> Answer {
+pub(crate) fn session(session: Session) -> Answer {
     answer(session.email().unwrap_or_default())
 }
 

@@ -6,10 +6,12 @@
 
 use std::process::Command;
 
+use countersign::Session;
 use rocket::http::Header;
 use rocket::local::asynchronous::Client;
+use rocket::{get, routes};
 
-use crate::app::{Setup, enter};
+use crate::app::{Answer, Labelled, Setup, enter, open, session};
 use crate::{on_one_worker, say};
 
 const FEW: usize = 200;
@@ -99,6 +101,23 @@ fn count(case: &Case, times: usize) -> f64 {
     digits.trim().parse().unwrap()
 }
 
+/// The same path with a guard and without, of which an application mounts one: Rocket looks for a route among all of them,
+/// and which is found first is no property of a guard.
+#[get("/same")]
+fn same_unguarded() -> Labelled {
+    open()
+}
+
+#[get("/same")]
+fn same_guarded(guard: Session) -> Answer {
+    session(guard)
+}
+
+/// One of the two.
+fn same(guarded: bool) -> Vec<rocket::Route> {
+    if guarded { routes![same_guarded] } else { routes![same_unguarded] }
+}
+
 /// What runs under valgrind.
 pub(crate) fn run(arguments: &[&str]) {
     let [path, strategy, format, cookies, times] = arguments else {
@@ -113,11 +132,17 @@ pub(crate) fn run(arguments: &[&str]) {
     };
     on_one_worker(async {
         let store = setup.store().await;
-        let client = Client::untracked(setup.rocket(store.clone())).await.unwrap();
+        let (path, same) = match *path {
+            "/open" => ("/same", same(false)),
+            "/session" => ("/same", same(true)),
+            path => (path, Vec::new()),
+        };
+        let rocket = setup.rocket(store.clone()).mount("/", same);
+        let client = Client::untracked(rocket).await.unwrap();
         let cookie = enter(client.rocket(), &*store, cookies.parse().unwrap()).await;
         client.get("/page-prepare").header(Header::new("Cookie", cookie.clone())).dispatch().await;
         for _ in 0..times.parse().unwrap() {
-            let request = client.get(*path).header(Header::new("Cookie", cookie.clone()));
+            let request = client.get(path).header(Header::new("Cookie", cookie.clone()));
             let answer = request.dispatch().await;
             assert!(answer.status().code < 500);
             answer.into_bytes().await;
