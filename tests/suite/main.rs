@@ -25,6 +25,7 @@ mod every_act;
 mod every_call;
 mod factors;
 mod faults;
+mod forgeries;
 mod forms;
 mod guard_check;
 mod guards;
