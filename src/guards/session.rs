@@ -157,7 +157,7 @@ pub(super) async fn renewed(
     if !auth.sessions.is_renewal_due(&session) {
         return Ok(session);
     }
-    match sign_in.renew(&session, presented, None).await {
+    match sign_in.renew(&session, presented).await {
         Ok(Some(issued)) => {
             let sent = super::cookie_header(request).unwrap_or_else(|| CookieHeader::parse([]));
             super::Outbox::of(request).put(auth.cookies.session(&issued.value, issued.expires_at, &sent));

@@ -78,11 +78,11 @@ pub(super) async fn update(
         return show(sender.0, auth, &session).await;
     };
     let data = form.value("data").cloned().unwrap_or(Value::Null);
-    match sign_in.renew(&session, &presented, Some(&data)).await {
-        Ok(Some(issued)) => {
+    match sign_in.update(&session, &presented, &data).await {
+        Ok(Some((issued, body))) => {
             let sent = cookie_header(sender.0).unwrap_or_else(|| CookieHeader::parse([]));
             Outbox::of(sender.0).put(auth.cookies.session(&issued.value, issued.expires_at, &sent));
-            show(sender.0, auth, &issued.session).await
+            Answer::json_text(Status::Ok, body.json().to_owned())
         }
         Ok(None) => show(sender.0, auth, &session).await,
         Err(error) => Failure::from(error).answer(sender.0).await,

@@ -196,36 +196,44 @@ impl Sessions {
         Ok(Issued { value, expires_at, session })
     }
 
-    /// Renews a session carried by the cookie value `presented`: a later expiry, the same id, the present secret. `claims`
-    /// replace the token's own (a row keeps its own). `None` when another request renewed or ended the session meanwhile.
+    /// What a session is when it is renewed now: a later expiry, the same id; in a token these claims, while a row keeps its
+    /// own. Nothing is stored.
+    #[must_use]
+    pub fn renewed(&self, session: &SessionData, claims: &Claims) -> SessionData {
+        let now = self.clock.now();
+        let expires_at = end_of_life(&self.ages, now, session.authenticated_at);
+        let mut renewed =
+            SessionData { renewed_at: now, expires_at, by_previous_secret: false, ..session.clone() };
+        if self.ages.strategy == Strategy::Jwt {
+            let text = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
+            (renewed.name, renewed.image) = (text(claims.name()), text(claims.picture()));
+            renewed.claims = claims.clone();
+            // A token of another issuer does not say it, and one that is renewed must not seem younger than it is.
+            renewed.claims.set(AUTH_TIME, session.authenticated_at.0);
+        }
+        renewed
+    }
+
+    /// Renews a session carried by the cookie value `presented`, as [`Sessions::renewed`] says, under the present secret.
+    /// `None` when another request renewed or ended the session meanwhile.
     ///
     /// # Errors
     /// [`IssueError`]; the session is as it was then.
-    pub async fn renew(
-        &self,
-        session: &SessionData,
-        presented: &str,
-        claims: &Claims,
-    ) -> Result<Option<Issued>, IssueError> {
+    pub async fn renew(&self, session: SessionData, presented: &str) -> Result<Option<Issued>, IssueError> {
         let stored = self.store()?;
+        // Made first: a carrier that cannot be made must leave nothing behind.
+        let value = match self.ages.strategy {
+            Strategy::Database => stored.private.get().resealed(presented),
+            Strategy::Jwt => self.jwt.remint(&session)?,
+        };
         // Whatever comes of it, what was known about the carrier is out of date.
         self.verified.forget(presented, session.carrier);
-        let now = self.clock.now();
-        let expires_at = end_of_life(&self.ages, now, session.authenticated_at);
-        let renewed = stored.store.renew_session(&session.id, now, expires_at).await?;
-        let value = match self.ages.strategy {
-            Strategy::Database if renewed => stored.private.get().resealed(presented),
-            Strategy::Database => return Ok(None),
-            // The row only feeds the list of sessions. A token of another issuer has none.
-            Strategy::Jwt => {
-                let mut claims = claims.clone();
-                // Theirs does not say it, and one that is renewed must not seem younger than it is.
-                claims.set(AUTH_TIME, session.authenticated_at.0);
-                self.jwt.mint(&claims, now, session.authenticated_at)?.0
-            }
-        };
-        let by_previous_secret = false;
-        let session = SessionData { renewed_at: now, expires_at, by_previous_secret, ..session.clone() };
+        let SessionData { renewed_at, expires_at, .. } = session;
+        let renewed = stored.store.renew_session(&session.id, renewed_at, expires_at).await?;
+        // A token's row only feeds the list of sessions. One of another issuer has none.
+        if !renewed && self.ages.strategy == Strategy::Database {
+            return Ok(None);
+        }
         Ok(Some(Issued { value, expires_at, session }))
     }
 

@@ -165,20 +165,38 @@ impl SignIn {
         Ok(())
     }
 
-    /// Renews a session carried by `presented`, or takes in what the browser posted to `session`. `None` when another
-    /// request renewed or ended it meanwhile.
+    /// Renews a session carried by `presented`. `None` when another request renewed or ended it meanwhile.
     ///
     /// # Errors
     /// [`SignInError`]; the session is as it was then.
-    pub async fn renew(
+    pub async fn renew(&self, session: &SessionData, presented: &str) -> Result<Option<Issued>, SignInError> {
+        let renewed = self.renewed(session, &Trigger::Renewal).await?;
+        self.keep_renewed(renewed, presented).await
+    }
+
+    /// As [`SignIn::renew`], and takes in what the browser posted to `session`. What the session shows then is asked for
+    /// before anything is stored: the host's hook for it may fail, too.
+    ///
+    /// # Errors
+    /// [`SignInError`]; the session is as it was then.
+    pub async fn update(
         &self,
         session: &SessionData,
         presented: &str,
-        update: Option<&Value>,
-    ) -> Result<Option<Issued>, SignInError> {
-        let trigger = update.map_or(Trigger::Renewal, |data| Trigger::Update { data });
+        data: &Value,
+    ) -> Result<Option<(Issued, Arc<SessionBody>)>, SignInError> {
+        let renewed = self.renewed(session, &Trigger::Update { data }).await?;
+        let body = self.session_body(&renewed).await?;
+        Ok(self.keep_renewed(renewed, presented).await?.map(|issued| (issued, body)))
+    }
+
+    async fn renewed(
+        &self,
+        session: &SessionData,
+        trigger: &Trigger<'_>,
+    ) -> Result<SessionData, SignInError> {
         let mut claims = session.claims.clone();
-        self.hooks.jwt(&mut claims, &trigger).await.map_err(SignInError::Hook)?;
+        self.hooks.jwt(&mut claims, trigger).await.map_err(SignInError::Hook)?;
         // Who somebody is, and since when, is not a hook's to change.
         for name in RESERVED_CLAIMS.into_iter().filter(|name| !matches!(*name, "name" | "picture")) {
             match session.claims.get(name) {
@@ -186,7 +204,15 @@ impl SignIn {
                 None => claims.remove(name),
             }
         }
-        let issued = self.sessions.renew(session, presented, &claims).await?;
+        Ok(self.sessions.renewed(session, &claims))
+    }
+
+    async fn keep_renewed(
+        &self,
+        renewed: SessionData,
+        presented: &str,
+    ) -> Result<Option<Issued>, SignInError> {
+        let issued = self.sessions.renew(renewed, presented).await?;
         if let Some(issued) = &issued {
             self.tell(&Event::SessionRenewed { session: &issued.session }).await;
         }
