@@ -33,7 +33,8 @@
 //! nobody is signed out, by a hook that failed. Nothing that proves who somebody is has been used up by then, and no account
 //! was made or changed: the same link, code or passkey's answer works afterwards. The answer of another site alone is good for
 //! one use, and its sign-in begins anew. A newcomer's account is therefore not there yet when `sign_in` and `jwt` are asked about
-//! it. [`Hooks::event`] is told what already happened: it cannot undo it and returns nothing, and a panic in it is logged and
+//! it. A renewal that was due when the request came stands, whatever fails later in it: only its cookie is not sent, and the one
+//! the browser has is good as before. [`Hooks::event`] is told what already happened: it cannot undo it and returns nothing, and a panic in it is logged and
 //! changes no answer.
 
 use std::net::IpAddr;

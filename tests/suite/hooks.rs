@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use countersign::Session;
+use countersign::model::SessionRecord;
 use countersign::session::SessionData;
 use countersign::signin::{Decision, Event, HookError, Hooks, SignInAttempt, Trigger};
 use countersign::token::Claims;
@@ -349,6 +350,43 @@ async fn a_hook_that_fails_fails_its_request_alone_and_undoes_it() {
         }
     }
     assert!(failures > 50, "only {failures} failures were seen");
+}
+
+/// A renewal that was due is done before anything that a visit is for, and is no part of it: it stands, and nothing else does.
+#[rocket::async_test]
+async fn a_renewal_that_was_due_stands_when_a_later_hook_fails() {
+    for (strategy, (hook, how)) in STRATEGIES.into_iter().flat_map(|strategy| {
+        [(Hook::Session, How::Error), (Hook::Session, How::Panic), (Hook::Redirect, How::Panic)]
+            .map(|failure| (strategy, failure))
+    }) {
+        let label = format!("{strategy}: {hook:?} by {how:?}");
+        let armed = Arc::new(AtomicBool::new(false));
+        let failing = Failing { hook, how, armed: Arc::clone(&armed) };
+        let app = Setup::new(strategy).fairing(|fairing| fairing.hooks(failing)).start().await;
+        let mut ada = app.browser().enter("ada@example.com").await;
+        let token = ada.csrf().await;
+        app.clock.advance(86_400);
+        let dump = Dump::of(&app).await;
+        let (before, row) = (dump.state().await, dump.rows_of("sessions").await);
+        let session = app.sessions("ada@example.com").await.remove(0);
+        armed.store(true, Ordering::SeqCst);
+        for what in ["a page", "signup"] {
+            let answer = act(what, &ada, &token, 1).await;
+            assert_eq!(answer.status, 500, "{label}: {what}");
+            assert!(answer.headers("set-cookie").is_empty(), "{label}: {what}");
+        }
+        armed.store(false, Ordering::SeqCst);
+        let rows = row + &dump.rows_of("sessions").await;
+        let mut happened = difference(&before, &dump.state().await);
+        happened.retain(|line| !rows.contains(&line[2..]));
+        assert!(happened.is_empty(), "{label}: {happened:#?}");
+        let renewed = app.sessions("ada@example.com").await;
+        let dates = |session: &SessionRecord| (session.renewed_at, session.expires_at);
+        assert_eq!(renewed.len(), 1, "{label}");
+        assert_eq!((renewed[0].id, renewed[0].authenticated_at), (session.id, session.authenticated_at));
+        assert_eq!(dates(&renewed[0]), (session.renewed_at.plus(86_400), session.expires_at.plus(86_400)));
+        assert_eq!(ada.me().await, (200, "ada@example.com".to_owned()), "{label}");
+    }
 }
 
 /// A sign-in that a hook stops leaves the browser the session it had.
