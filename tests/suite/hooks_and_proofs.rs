@@ -66,13 +66,13 @@ impl Last {
         Self::Form(path, fields.iter().map(|(name, value)| (*name, (*value).to_owned())).collect())
     }
 
-    async fn send(&self, browser: &mut Browser<'_>) -> Answer {
+    /// The token is asked for beforehand: that asks a hook, too.
+    async fn send(&self, browser: &mut Browser<'_>, token: &str) -> Answer {
         match self {
             Self::Return(path) => browser.get(path).await,
             Self::Form(path, fields) => {
-                let token = browser.csrf().await;
                 let fields = fields.iter().map(|(name, value)| (*name, value.as_str()));
-                let fields: Vec<_> = [("csrfToken", token.as_str())].into_iter().chain(fields).collect();
+                let fields: Vec<_> = [("csrfToken", token)].into_iter().chain(fields).collect();
                 browser.form(path, &fields).await
             }
         }
@@ -84,11 +84,13 @@ impl Way {
         matches!(self, Self::SiteOfNewcomer | Self::SiteOfOwner | Self::Site)
     }
 
-    /// The hooks that are asked by its last request: a second proof is asked for when the host has agreed.
+    /// The hooks that are asked by its last request: a second proof is asked for when the host has agreed, and where somebody
+    /// goes after another site was settled before they went there.
     fn hooks(self) -> &'static [Hook] {
         match self {
-            Self::Totp | Self::RecoveryCode | Self::SecondPasskey => &[Hook::JwtAtSignIn],
-            _ => &[Hook::SignIn, Hook::JwtAtSignIn],
+            Self::Totp | Self::RecoveryCode | Self::SecondPasskey => &[Hook::JwtAtSignIn, Hook::Redirect],
+            _ if self.is_site() => &[Hook::SignIn, Hook::JwtAtSignIn],
+            _ => &[Hook::SignIn, Hook::JwtAtSignIn, Hook::Redirect],
         }
     }
 
@@ -156,17 +158,15 @@ fn claims(email: &str) -> serde_json::Value {
 async fn a_hook_that_fails_uses_no_proof_up_and_makes_nobody() {
     let mut failures = 0;
     for strategy in STRATEGIES {
-        for (hook, how) in [Hook::SignIn, Hook::JwtAtSignIn]
-            .into_iter()
-            .flat_map(|hook| [How::Error, How::Panic].map(|how| (hook, how)))
-        {
-            let armed = Arc::new(AtomicBool::new(false));
-            let failing = Failing { hook, how, armed: Arc::clone(&armed) };
-            let idp = Idp::start().await;
-            let limits = "[default.auth.limits]\nsign_ups_per_address = 1000\nper_address = 1000";
-            let setup = Setup::new(strategy).toml(&idp.toml("acme")).toml(limits);
-            let app = setup.fairing(|fairing| fairing.hooks(failing)).start().await;
-            idp.follow(&app.clock);
+        for (hook, how) in [
+            (Hook::SignIn, How::Error),
+            (Hook::SignIn, How::Panic),
+            (Hook::JwtAtSignIn, How::Error),
+            (Hook::JwtAtSignIn, How::Panic),
+            // It has no error to return.
+            (Hook::Redirect, How::Panic),
+        ] {
+            let (app, idp, armed) = start(strategy, hook, how).await;
             let dump = Dump::of(&app).await;
             for way in WAYS.into_iter().filter(|way| way.hooks().contains(&hook)) {
                 let label = format!("{strategy}, {way:?}, {hook:?} by {how:?}");
@@ -175,21 +175,71 @@ async fn a_hook_that_fails_uses_no_proof_up_and_makes_nobody() {
             }
         }
     }
-    // The control: both strategies, both ways to fail, eleven and eight ways to sign in.
-    assert_eq!(failures, 2 * 2 * (11 + 8));
+    // The control: both strategies, both ways to fail, eleven and eight ways to sign in; eight of them ask where to go.
+    assert_eq!(failures, 2 * (2 * (11 + 8) + 8));
+}
+
+async fn start(strategy: &str, hook: Hook, how: How) -> (App, Idp, Arc<AtomicBool>) {
+    let armed = Arc::new(AtomicBool::new(false));
+    let failing = Failing { hook, how, armed: Arc::clone(&armed) };
+    let idp = Idp::start().await;
+    let limits = "[default.auth.limits]\nsign_ups_per_address = 1000\nper_address = 1000";
+    let setup = Setup::new(strategy).toml(&idp.toml("acme")).toml(limits);
+    let app = setup.fairing(|fairing| fairing.hooks(failing)).start().await;
+    idp.follow(&app.clock);
+    (app, idp, armed)
+}
+
+/// Where somebody goes afterwards is asked at the start, too: nothing is mailed, and nobody is sent anywhere.
+#[rocket::async_test]
+async fn a_hook_that_fails_begins_no_sign_in() {
+    for strategy in STRATEGIES {
+        let (app, _idp, armed) = start(strategy, Hook::Redirect, How::Panic).await;
+        let email = "ada@example.com";
+        let ada = app.browser().enter(email).await;
+        app.confirm(email).await;
+        let dump = Dump::of(&app).await;
+        // A stranger signs in; Ada proves again who she is, and links an account.
+        for (path, who, mut browser) in ["/api/auth/signin/email", "/api/auth/signin/acme"]
+            .into_iter()
+            .flat_map(|path| [(path, "a stranger", app.browser()), (path, "Ada", ada.clone())])
+        {
+            let label = format!("{strategy}, {path}, {who}");
+            let begin = Last::form(path, &[("email", email)]);
+            let token = browser.csrf().await;
+            let (state, attempts) = (dump.state().await, dump.attempts().await);
+            armed.store(true, Ordering::SeqCst);
+            let answer = begin.send(&mut browser.clone(), &token).await;
+            armed.store(false, Ordering::SeqCst);
+            assert_eq!(answer.status, 500, "{label}: {}", answer.body);
+            assert!(answer.headers("set-cookie").is_empty(), "{label}");
+            let left =
+                [difference(&state, &dump.state().await), difference(&attempts, &dump.attempts().await)];
+            assert!(left.concat().is_empty(), "{label}: {left:#?}");
+            let answer = begin.send(&mut browser, &token).await;
+            assert_eq!(answer.status, 302, "{label}: {}", answer.body);
+            assert!(!answer.location().contains("error="), "{label}: {}", answer.location());
+        }
+        // One for each that did not fail, and no other.
+        for _ in 0..2 {
+            app.mail(email, "Sign in").await;
+        }
+        let more = app.mails.all().iter().filter(|mail| mail.subject.starts_with("Sign in")).count();
+        assert_eq!(more, 0, "{strategy}");
+    }
 }
 
 async fn fails(app: &App, idp: &Idp, dump: &Dump, way: Way, armed: &AtomicBool, label: &str) {
     let email = format!("{way:?}@example.com").to_lowercase();
     let (mut ready, last) = way.prepare(app, idp, &email).await;
     // A token for the form, and what the audit log and the limits still had to write.
-    ready.csrf().await;
+    let token = ready.csrf().await;
     let (state, attempts) = (dump.state().await, dump.attempts().await);
     armed.store(true, Ordering::SeqCst);
     // More often than a mailed code may be tried: each was right, and none counts.
     let times = if way.is_site() { 1 } else { 7 };
     for _ in 0..times {
-        let answer = last.send(&mut ready.clone()).await;
+        let answer = last.send(&mut ready.clone(), &token).await;
         assert_eq!(answer.status, 500, "{label}: {}", answer.body);
         assert!(!answer.body.contains("a hook's own"), "{label}");
         assert!(answer.set_cookie("next-auth.session-token").is_none(), "{label}");
@@ -210,7 +260,7 @@ async fn fails(app: &App, idp: &Idp, dump: &Dump, way: Way, armed: &AtomicBool, 
         let left = difference(&attempts, &dump.attempts().await);
         assert!(left.is_empty(), "{label}: {left:#?}");
         // The very same proof.
-        let answer = last.send(&mut ready).await;
+        let answer = last.send(&mut ready, &token).await;
         assert!(answer.status < 400, "{label}: {} {}", answer.status, answer.body);
     }
     assert_eq!(ready.me().await, (200, email.clone()), "{label}");
