@@ -163,7 +163,7 @@ async fn targets(app: &App) -> Vec<Target> {
             let filled =
                 |segment: &str| if segment.starts_with('<') { value.clone() } else { segment.to_owned() };
             let path = pattern.split('/').map(filled).collect::<Vec<_>>().join("/");
-            targets.push(Target { method: route.method, path, pattern: pattern.to_string() });
+            targets.push(Target { method: route.method, path, pattern: pattern.to_owned() });
         }
     }
     targets.sort_by(|one: &Target, other| {
