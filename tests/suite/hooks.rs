@@ -154,6 +154,23 @@ async fn an_update_takes_what_the_hook_takes() {
     assert_eq!((refused.status, refused.body.as_str()), (400, "{}"));
 }
 
+/// What does not fit into a token is taken over neither by the token nor by the session's row.
+#[rocket::async_test]
+async fn an_update_that_fits_into_no_token_renews_nothing() {
+    let app = setup("jwt", &Own::default()).start().await;
+    let mut ada = app.browser().enter("ada@example.com").await;
+    let token = ada.csrf().await;
+    app.clock.advance(3600);
+    let dump = Dump::of(&app).await;
+    let state = dump.state().await;
+    let update = json!({ "csrfToken": token, "data": { "theme": "d".repeat(50_000) } });
+    let answer = ada.json("/api/auth/session", &update).await;
+    assert_eq!((answer.status, answer.headers("set-cookie").len()), (500, 0), "{}", answer.body);
+    let happened = difference(&state, &dump.state().await);
+    assert!(happened.is_empty(), "{happened:#?}");
+    assert_eq!(ada.get("/api/auth/session").await.json()["theme"], Value::Null);
+}
+
 #[rocket::async_test]
 async fn events_are_told() {
     let own = Own::default();
