@@ -11,7 +11,7 @@ use crate::browser::{Answer, Browser, PASSWORD, Steps as _};
 use crate::dump::{Dump, difference};
 use crate::email::{ask, path_of};
 use crate::factors::{ORIGIN, code, field, first_proof, switch_on};
-use crate::hooks::{Failing, Hook, How};
+use crate::failing_hooks::{Failing, Hook, How};
 use crate::idp::Idp;
 
 /// How somebody signs in.

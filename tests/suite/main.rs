@@ -24,6 +24,7 @@ mod email;
 mod every_act;
 mod every_call;
 mod factors;
+mod failing_hooks;
 mod faults;
 mod forgeries;
 mod forms;
