@@ -101,7 +101,7 @@ fn person(service: &Address, number: usize) -> Jar {
 
 #[test]
 fn an_account_elsewhere_is_linked_to_one_of_those_who_ask() {
-    const PEOPLE: usize = 8;
+    const PEOPLE: usize = MANY;
     for kind in KINDS {
         let Some(site) = Site::start(kind) else { continue };
         let claims = json!({ "sub": "shared", "email": "shared@example.com", "email_verified": true });

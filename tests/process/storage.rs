@@ -173,8 +173,11 @@ fn a_database_that_may_not_be_written_at_all() {
     std::fs::set_permissions(folder.path(), folder_mode).unwrap();
     let file_mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
     std::fs::set_permissions(folder.path().join("kept/test.db"), file_mode).unwrap();
+    // The program itself may lie where nobody else may go.
+    let program = folder.path().join("countersign");
+    std::fs::copy(env!("CARGO_BIN_EXE_countersign"), &program).unwrap();
     let output = Command::new("runuser")
-        .args(["-u", "nobody", "--", env!("CARGO_BIN_EXE_countersign"), "serve"])
+        .args(["-u", "nobody", "--", program.to_str().unwrap(), "serve"])
         .current_dir(folder.path())
         .env_clear()
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
@@ -183,10 +186,6 @@ fn a_database_that_may_not_be_written_at_all() {
         .unwrap();
     let said = crate::service::said(&output);
     assert!(!output.status.success());
-    if said.contains("failed to execute") {
-        // The program itself lies where nobody may go.
-        return;
-    }
     assert!(said.contains("test.db cannot be opened"), "{said}");
     assert!(!said.contains("panicked"), "{said}");
 }

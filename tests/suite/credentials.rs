@@ -77,6 +77,24 @@ async fn guessing_is_limited_per_account_and_address() {
     }
 }
 
+// ASVS: 6.2.10
+#[rocket::async_test]
+async fn a_password_is_as_good_as_ever_after_years() {
+    for strategy in STRATEGIES {
+        let app = App::new(strategy).await;
+        app.browser().sign_up("ada@example.com").await;
+        app.advance(3 * 365 * 24 * 60 * 60);
+        let mut ada = app.browser();
+        let answer = ada.try_sign_in("ada@example.com", PASSWORD).await;
+        assert_eq!((answer.status, ada.me().await.0), (200, 200), "{strategy}");
+        assert!(
+            !answer.body.contains("password"),
+            "{strategy}: nobody is sent to change it: {}",
+            answer.body
+        );
+    }
+}
+
 #[rocket::async_test]
 async fn a_right_password_is_no_guess() {
     let app = App::new("jwt").await;
