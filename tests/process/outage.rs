@@ -21,6 +21,8 @@ const CUT: u8 = 2;
 const LOST: u8 = 3;
 /// Everything passes but the connection by which an instance hears of revocations: that one is closed, whenever it is made.
 const UNHEARD: u8 = 4;
+/// The same, but that one stays open and is never answered again: nothing tells that nobody is heard.
+const MUTE: u8 = 5;
 
 /// The wire.
 struct Wire {
@@ -71,6 +73,10 @@ impl Line {
             match self.state.load(Ordering::SeqCst) {
                 CUT => break,
                 UNHEARD if self.listens.load(Ordering::SeqCst) => break,
+                MUTE if self.listens.load(Ordering::SeqCst) => {
+                    std::thread::sleep(Duration::from_millis(20));
+                    continue;
+                }
                 LOST if self.born == LOST => {}
                 FROZEN | LOST => {
                     std::thread::sleep(Duration::from_millis(20));
@@ -222,12 +228,19 @@ fn until(what: &str, mut calls: impl FnMut() -> usize, is_so: impl Fn(usize) -> 
     }
 }
 
-/// While nobody is heard, what is remembered is not believed: what happens elsewhere counts with the next request.
-#[test]
-fn while_nobody_is_heard_every_guard_asks_the_database() {
-    for strategy in ["database", "jwt"] {
+/// Two instances on one database, of which one reaches it by a wire.
+struct Apart {
+    wire: Wire,
+    deaf: Service,
+    other: Service,
+    metrics: Address,
+    _folder: TempDir,
+}
+
+impl Apart {
+    fn start(strategy: &str) -> Option<Self> {
         let runtime = rocket::tokio::runtime::Runtime::new().unwrap();
-        let Some(direct) = runtime.block_on(crate::postgres::fresh_database()) else { return };
+        let direct = runtime.block_on(crate::postgres::fresh_database())?;
         let address = direct.split('@').nth(1).and_then(|rest| rest.split('/').next()).unwrap().to_owned();
         let wire = Wire::to(address.clone());
         let through = direct.replace(&address, &format!("127.0.0.1:{}", wire.port));
@@ -246,18 +259,60 @@ fn while_nobody_is_heard_every_guard_asks_the_database() {
         };
         let deaf = with(&[("COUNTERSIGN_DATABASE_URL", &through), ("COUNTERSIGN_METRICS", &listen)]);
         let other = with(&[("COUNTERSIGN_DATABASE_URL", &direct)]);
-        let (kept, ended) = (sign_in(&other), sign_in(&other));
-        let calls = || calls_of_a_hundred(&deaf, &metrics, &kept);
+        Some(Self { wire, deaf, other, metrics, _folder: folder })
+    }
+
+    /// Ends a session at the instance that is heard.
+    fn end(&self, session: &str) {
+        let first = self.other.get("/api/auth/csrf", "");
+        let body = format!("csrfToken={}&json=true", csrf(&first));
+        let out = self.other.post("/api/auth/signout", &format!("{}; {session}", cookies(&first)), &body);
+        assert!(out.starts_with("HTTP/1.1 200"), "{out}");
+    }
+}
+
+/// The connection by which an instance hears of revocations died without a word: what happens elsewhere is known within the
+/// bound all the same.
+#[test]
+fn a_connection_that_died_silently_delays_no_revocation_beyond_the_bound() {
+    for strategy in ["database", "jwt"] {
+        let Some(apart) = Apart::start(strategy) else { return };
+        let deaf = &apart.deaf;
+        for round in 0..3 {
+            let ended = sign_in(&apart.other);
+            assert_eq!(guarded(deaf, &ended), "200", "{strategy}: it is in mind");
+            apart.wire.is(MUTE);
+            apart.end(&ended);
+            let since = Instant::now();
+            let is_open = || {
+                let answer = deaf.get("/api/get-session-example", &format!("Cookie: {ended}\r\n"));
+                assert!(!answer.starts_with("HTTP/1.1 5"), "{strategy}: {answer}");
+                answer.starts_with("HTTP/1.1 200")
+            };
+            while is_open() {
+                let bound = countersign::session::STALE_AFTER;
+                assert!(since.elapsed() < bound, "{strategy}, round {round}: a session goes on");
+            }
+            apart.wire.is(SOUND);
+        }
+    }
+}
+
+/// While nobody is heard, what is remembered is not believed: what happens elsewhere counts with the next request.
+#[test]
+fn while_nobody_is_heard_every_guard_asks_the_database() {
+    for strategy in ["database", "jwt"] {
+        let Some(apart) = Apart::start(strategy) else { return };
+        let Apart { wire, deaf, other, metrics, .. } = &apart;
+        let (kept, ended) = (sign_in(other), sign_in(other));
+        let calls = || calls_of_a_hundred(deaf, metrics, &kept);
         // The database is asked from time to time anyway: each second, for what others revoked.
         until("heard", calls, |calls| calls < 80);
-        assert_eq!(guarded(&deaf, &ended), "200", "{strategy}: it is in mind");
+        assert_eq!(guarded(deaf, &ended), "200", "{strategy}: it is in mind");
 
         wire.is(UNHEARD);
         until("cut", calls, |calls| calls >= 100);
-        let first = other.get("/api/auth/csrf", "");
-        let body = format!("csrfToken={}&json=true", csrf(&first));
-        let out = other.post("/api/auth/signout", &format!("{}; {ended}", cookies(&first)), &body);
-        assert!(out.starts_with("HTTP/1.1 200"), "{out}");
+        apart.end(&ended);
         let answer = deaf.get("/api/get-session-example", &format!("Cookie: {ended}\r\n"));
         assert!(answer.starts_with("HTTP/1.1 401"), "{strategy}: with the very next request: {answer}");
         assert!(calls() >= 100, "{strategy}: still");
