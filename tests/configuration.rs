@@ -31,6 +31,21 @@ fn errors(profile: &str, toml: &str, variables: &[(&str, &str)]) -> String {
 }
 
 #[test]
+fn cookies_of_one_host_want_https() {
+    let toml = |url: &str| {
+        format!(
+            "[default.auth]\nurl = \"{url}\"\nsecret = \"{SECRET}\"\n[default.auth.session]\nhost_cookies = true\n"
+        )
+    };
+    let text = errors("release", &toml("http://localhost:8000"), &[]);
+    assert!(
+        text.contains("`auth.session.host_cookies` is true; expected false, or an `auth.url` with https"),
+        "{text}"
+    );
+    assert!(read("release", &toml("https://app.example.com"), &[]).unwrap().session.host_cookies);
+}
+
+#[test]
 fn everything_wrong_is_said_at_once_with_place_key_found_and_expected() {
     let toml = r#"
         [default.auth]

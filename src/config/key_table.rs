@@ -91,6 +91,12 @@ pub const KEYS: &[Key] = &[
         "Sessions one user has at most: a sign-in beyond that ends the one that was renewed least recently.",
     ),
     key(
+        "session.host_cookies",
+        "true or false",
+        "false",
+        "Whether all cookies are named __Host-… (over https), and not as NextAuth names them. A change signs everybody out.",
+    ),
+    key(
         "session.empty",
         "object or null",
         "null for authjs-v5, else object",

@@ -51,7 +51,7 @@ impl Config {
         let is_debug = figment.profile() == Profile::const_new("debug");
         let secrets = secrets::read(&mut reader, is_debug.then_some(database.folder.as_path()));
         let jwt = jwt(&mut reader);
-        let session = session(&mut reader, jwt.format);
+        let session = session(&mut reader, jwt.format, url.as_ref().is_some_and(|url| url.secure));
         let credentials = credentials(&mut reader);
         let presets: Vec<Preset> = further.iter().chain(PRESETS).copied().collect();
         let providers = providers::read(&mut reader, &presets);
@@ -143,7 +143,7 @@ fn site_url(reader: &mut Reader<'_>, figment: &Figment) -> Option<SiteUrl> {
     url
 }
 
-fn session(reader: &mut Reader<'_>, format: Format) -> SessionConfig {
+fn session(reader: &mut Reader<'_>, format: Format, secure: bool) -> SessionConfig {
     let max_age = reader.number("session.max_age", 60..=31_536_000, 2_592_000);
     let update_age = reader.number("session.update_age", 0..=31_536_000, 86_400.min(max_age));
     let absolute_age = reader.number("session.absolute_age", 60..=315_360_000, 7_776_000.max(max_age));
@@ -155,6 +155,11 @@ fn session(reader: &mut Reader<'_>, format: Format) -> SessionConfig {
         let expected = format!("at least `auth.session.max_age` ({max_age})");
         reader.wrong("session.absolute_age", absolute_age.to_string(), expected);
     }
+    let host_cookies = reader.switch("session.host_cookies", false);
+    if host_cookies && !secure {
+        let expected = "false, or an `auth.url` with https: over http a browser takes no such cookie";
+        reader.wrong("session.host_cookies", "true", expected);
+    }
     let usual = if format == Format::AuthJsV5 { EmptySession::Null } else { EmptySession::Object };
     SessionConfig {
         strategy: reader.choice("session.strategy", &STRATEGIES).unwrap_or(Strategy::Jwt),
@@ -163,6 +168,7 @@ fn session(reader: &mut Reader<'_>, format: Format) -> SessionConfig {
         absolute_age,
         fresh_age: reader.number("session.fresh_age", 60..=86_400, 900),
         max_per_user: reader.small("session.max_per_user", 1..=10_000, 100),
+        host_cookies,
         empty: reader.choice("session.empty", &EMPTY).unwrap_or(usual),
     }
 }

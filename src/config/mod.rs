@@ -100,6 +100,9 @@ pub struct SessionConfig {
     /// `max_per_user`: sessions one user has at most; a sign-in beyond that ends the one that was renewed least recently.
     /// _Default: 100._
     pub max_per_user: u32,
+    /// `host_cookies`: whether the names of all cookies begin with `__Host-`, by which a browser takes them from this very
+    /// host alone and not from its siblings. Over https. _Default: `false`; NextAuth's own names._
+    pub host_cookies: bool,
     /// `empty`: what `GET session` answers when nobody is signed in. _Default: `null` for `authjs-v5`, else `{}`._
     pub empty: EmptySession,
 }

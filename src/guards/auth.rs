@@ -41,7 +41,7 @@ impl Auth {
     pub(crate) fn verifier(config: Config, clock: Arc<dyn Clock>) -> Self {
         let secrets = Secrets::new(config.secrets.clone());
         Self {
-            cookies: CookieRules::new(config.jwt.format, config.url.secure),
+            cookies: CookieRules::of(&config),
             csrf: Csrf::new(secrets.clone()),
             sessions: Arc::new(Sessions::verifier(&config, Arc::clone(&clock), &secrets)),
             secrets,

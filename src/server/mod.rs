@@ -94,7 +94,7 @@ pub(crate) async fn start(config: Config, parts: Parts) -> Result<Started, Start
     };
     store.migrate().await?;
     let metrics = config.metrics.map(listen).transpose()?;
-    let cookies = CookieRules::new(config.jwt.format, config.url.secure);
+    let cookies = CookieRules::of(&config);
     let secrets = Secrets::new(config.secrets.clone());
     let revocations = Arc::new(RevocationList::default());
     let sessions = Arc::new(Sessions::stored(

@@ -2,14 +2,15 @@
 //!
 //! Every cookie is `Path=/; HttpOnly; SameSite=Lax` without a `Domain`; over https it is `Secure` and its name carries
 //! the prefix that makes browsers insist on it (`__Host-` for the CSRF cookie, `__Secure-` for the others, as NextAuth
-//! names them). Lax, not Strict: a person who comes back from an identity provider or a mail must arrive signed in.
+//! names them; with `session.host_cookies` it is `__Host-` for all, so that no sibling host can set one). Lax, not Strict: a person who comes back from an identity provider or a mail must arrive signed in.
 
 use cookie::{Cookie, Expiration, SameSite};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::cookie_header::{CookieHeader, SoughtName};
 use crate::clock::Timestamp;
-use crate::token::{Format, session_cookie_name};
+use crate::config::Config;
+use crate::token::{Format, host_session_cookie_name, session_cookie_name};
 
 /// JavaScript's `encodeURIComponent`: everything but these is percent-encoded.
 const ENCODE_URI_COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -89,6 +90,22 @@ impl CookieRules {
             callback_url: format!("{prefix}{generation}.callback-url"),
             language: if secure { "__Secure-countersign.language" } else { "countersign.language" },
             mailed_code: if secure { "__Host-countersign.mailed-code" } else { "countersign.mailed-code" },
+        }
+    }
+
+    /// The rules of a configured site.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        let format = config.jwt.format;
+        let rules = Self::new(format, config.url.secure);
+        if !config.session.host_cookies {
+            return rules;
+        }
+        Self {
+            session: SoughtName::new(host_session_cookie_name(format)),
+            callback_url: rules.callback_url.replace("__Secure-", "__Host-"),
+            language: "__Host-countersign.language",
+            ..rules
         }
     }
 

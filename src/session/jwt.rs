@@ -7,7 +7,7 @@ use crate::model::{AuthMethod, Strategy, UserId};
 use crate::secret::{Derived, PlainToken, SecretRing, Secrets, TokenHash};
 #[cfg(feature = "server")]
 use crate::token::MintError;
-use crate::token::{Claims, Codec, CodecOptions, Rejected};
+use crate::token::{Claims, Codec, CodecOptions, Format, Rejected, host_session_cookie_name};
 
 /// The claim that names the session and stays the same through every renewal, so that ending it ends all copies.
 pub(super) const SESSION_ID: &str = "sid";
@@ -36,10 +36,14 @@ struct Codecs {
 }
 
 impl Codecs {
-    fn new(ring: &SecretRing, jwt: &JwtConfig, secure_cookies: bool, max_age: i64) -> Self {
+    fn new(ring: &SecretRing, jwt: &JwtConfig, secure_cookies: bool, session: &SessionConfig) -> Self {
         let codec = |secrets: &SecretRing| {
-            let (mint, accept) = (jwt.format, jwt.accept.as_slice());
-            Codec::new(CodecOptions { secrets, mint, accept, secure_cookies, max_age })
+            let (mint, accept, max_age) = (jwt.format, jwt.accept.as_slice(), session.max_age);
+            let options = CodecOptions { secrets, mint, accept, secure_cookies, max_age };
+            if session.host_cookies {
+                return Codec::named(options, host_session_cookie_name(Format::AuthJsV5));
+            }
+            Codec::new(options)
         };
         let current = SecretRing::new(ring.current().clone(), Vec::new());
         Self { current: codec(&current), previous: ring.previous().as_ref().map(codec) }
@@ -58,8 +62,8 @@ impl Codecs {
 
 impl JwtSessions {
     pub(super) fn new(config: &Config, secrets: &Secrets) -> Self {
-        let (jwt, secure, max_age) = (config.jwt.clone(), config.url.secure, config.session.max_age);
-        let codecs = secrets.derive(move |ring| Codecs::new(ring, &jwt, secure, max_age));
+        let (jwt, secure, session) = (config.jwt.clone(), config.url.secure, config.session.clone());
+        let codecs = secrets.derive(move |ring| Codecs::new(ring, &jwt, secure, &session));
         Self { codecs, ages: config.session.clone() }
     }
 

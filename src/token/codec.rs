@@ -60,7 +60,14 @@ impl Codec {
     /// Derives all keys.
     #[must_use]
     pub fn new(options: CodecOptions<'_>) -> Self {
-        let CodecOptions { secrets, mint, accept, secure_cookies, max_age } = options;
+        let cookie = session_cookie_name(Format::AuthJsV5, options.secure_cookies);
+        Self::named(options, cookie)
+    }
+
+    /// As [`Codec::new`], where the session cookie has another name: v5's keys depend on it.
+    #[must_use]
+    pub fn named(options: CodecOptions<'_>, cookie: &str) -> Self {
+        let CodecOptions { secrets, mint, accept, max_age, .. } = options;
         let mut formats = vec![mint];
         formats.extend(accept.iter().filter(|format| **format != mint));
         Self {
@@ -70,7 +77,7 @@ impl Codec {
             v3: V3::new(secrets),
             v3_encrypted: V3Encrypted::new(secrets),
             v4: V4::new(secrets),
-            v5: V5::new(secrets, session_cookie_name(Format::AuthJsV5, secure_cookies)),
+            v5: V5::new(secrets, cookie),
         }
     }
 

@@ -90,6 +90,15 @@ pub const fn session_cookie_name(format: Format, secure: bool) -> &'static str {
     }
 }
 
+/// The same where all cookies belong to one host (`session.host_cookies`): RFC 6265bis section 4.1.3.2.
+#[must_use]
+pub const fn host_session_cookie_name(format: Format) -> &'static str {
+    match format {
+        Format::AuthJsV5 => "__Host-authjs.session-token",
+        _ => "__Host-next-auth.session-token",
+    }
+}
+
 /// Why a token was not minted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MintError {

@@ -32,6 +32,7 @@ mod guard_check;
 mod guards;
 mod hooks;
 mod hooks_and_proofs;
+mod host_cookies;
 mod hostile;
 mod idp;
 mod in_flight;
