@@ -7,6 +7,7 @@ mod administrator;
 mod caddy;
 mod crash;
 mod framing;
+mod guesses;
 mod headers;
 mod headers_elsewhere;
 mod hurt;

@@ -58,14 +58,14 @@ pub(crate) fn select(page: &str, selector: &str) -> Vec<String> {
 }
 
 /// The newest mail's link with this path, taken apart, and the code in its text.
-struct Mailed {
-    email: String,
-    token: String,
-    code: String,
+pub(crate) struct Mailed {
+    pub(crate) email: String,
+    pub(crate) token: String,
+    pub(crate) code: String,
 }
 
 /// The mail that this process would have sent last, once it is there.
-fn mailed(service: &Address, path: &str, seen: usize) -> Mailed {
+pub(crate) fn mailed(service: &Address, path: &str, seen: usize) -> Mailed {
     for _ in 0..600 {
         let page = service.get("/api/auth/outbox", "Accept: text/html\r\n");
         let links = select(&page, "article a");
@@ -88,7 +88,7 @@ fn mailed(service: &Address, path: &str, seen: usize) -> Mailed {
 }
 
 /// How many mails this process would have sent so far.
-fn mails(service: &Address) -> usize {
+pub(crate) fn mails(service: &Address) -> usize {
     select(&service.get("/api/auth/outbox", "Accept: text/html\r\n"), "article a").len()
 }
 
@@ -200,7 +200,7 @@ pub(crate) fn confirm(service: &Address, jar: &Jar) {
 }
 
 /// Switches codes on: the app on the phone, and the recovery codes.
-fn switch_on(service: &Address, jar: &Jar) -> (Totp, Vec<String>) {
+pub(crate) fn switch_on(service: &Address, jar: &Jar) -> (Totp, Vec<String>) {
     let headers = format!("Accept: text/html\r\nCookie: {}\r\n", jar.cookies);
     let page = service.get("/api/auth/account/security/totp", &headers);
     let base32 = select(&page, "code.secret");
@@ -214,13 +214,13 @@ fn switch_on(service: &Address, jar: &Jar) -> (Totp, Vec<String>) {
 }
 
 /// What the phone shows so many seconds from now.
-fn code(phone: &Totp, later: u64) -> String {
+pub(crate) fn code(phone: &Totp, later: u64) -> String {
     let now = u64::try_from(SystemClock.now().0).unwrap();
     phone.generate(now + later).to_string()
 }
 
 /// The first proof: a browser that is asked for the second.
-fn first_proof(service: &Address) -> Jar {
+pub(crate) fn first_proof(service: &Address) -> Jar {
     let jar = Jar::new(service);
     let fields = [("email", "ada@example.com"), ("password", "correct horse battery"), ("json", "true")];
     let answer = jar.post(service, "callback/credentials", &fields);
