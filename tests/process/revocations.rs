@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use countersign::clock::{Clock as _, SystemClock};
 use countersign::config::Config;
-use countersign::model::{AuthMethod, Email, NewUser, User, UserId};
+use countersign::model::{AuthMethod, Email, NewUser, Permission, User, UserId};
 use countersign::providers::Hasher;
 use countersign::secret::{Password, Secrets};
 use countersign::session::{
@@ -82,6 +82,13 @@ impl Issuer {
         format!("{}={}", self.cookie, encode_component(&issued.value))
     }
 
+    /// The session of somebody who may end those of others.
+    fn administrator(&self) -> String {
+        let (user, role) = (self.user("administrator"), Permission::parse("admin").unwrap());
+        assert!(self.runtime.block_on(self.store.grant_role(&user.id, &role, SystemClock.now())).unwrap());
+        self.session(&user)
+    }
+
     fn disable(&self, user: &User) {
         let now = SystemClock.now();
         let until = now.plus(90 * 24 * 60 * 60);
@@ -118,12 +125,19 @@ struct Round<'a> {
     number: usize,
     user: User,
     victim: String,
+    /// Somebody else's session, who may end those of others.
+    administrator: &'a str,
 }
 
 impl Round<'_> {
-    /// Revokes in one of the four ways there are.
+    /// Revokes in one of the ways there are.
     fn revoke(&self) {
         match self.number % 10 {
+            5 => self.post(&self.issuer.session(&self.user), "/api/auth/account/delete", "&confirm=yes"),
+            6 => {
+                let path = format!("/api/auth/admin/users/{}", self.user.id);
+                self.post(self.administrator, &path, "&act=end_sessions");
+            }
             7 => self.post(&self.issuer.session(&self.user), "/api/auth/account/sessions/end-others", ""),
             8 => self.post(
                 &self.issuer.session(&self.user),
@@ -175,6 +189,7 @@ fn a_revocation_arrives_everywhere_within_the_bound() {
         let admin = issuer.runtime.block_on(sqlx::PgPool::connect(&database)).unwrap();
         let first = services[0].get("/api/auth/csrf", "");
         let form = (cookies(&first), csrf(&first));
+        let administrator = issuer.administrator();
         let (mut heard, mut cut) = (Vec::new(), Vec::new());
         for number in 0..rounds().div_ceil(2) {
             let service = &services[number % 3].address;
@@ -182,7 +197,15 @@ fn a_revocation_arrives_everywhere_within_the_bound() {
             let victim = issuer.session(&user);
             // Every instance has it in mind.
             assert!(services.iter().all(|service| is_open(service, &victim)), "round {number}: open before");
-            let round = Round { issuer: &issuer, service, form: &form, number, user, victim };
+            let round = Round {
+                issuer: &issuer,
+                service,
+                form: &form,
+                number,
+                user,
+                victim,
+                administrator: &administrator,
+            };
             // Every tenth, of each kind in turn.
             let is_cut = number % 10 == number / 10 % 10;
             if is_cut {
