@@ -85,7 +85,18 @@ impl Prometheus {
         command.args(["--config.file=prometheus.yml", "--storage.tsdb.path=series"]).current_dir(folder);
         command.arg(format!("--web.listen-address=127.0.0.1:{own}"));
         let running = Listening::start(&mut command, own, &folder.join("prometheus.log"));
-        Self { _running: running, wire: Wire::to(own) }
+        let mut wire = Wire::to(own);
+        // It listens before it answers.
+        for _ in 0..300 {
+            if wire.get("/-/ready", &[]).is_some_and(|answer| answer.status == 200) {
+                return Self { _running: running, wire };
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!(
+            "Prometheus is not ready: {}",
+            std::fs::read_to_string(folder.join("prometheus.log")).unwrap()
+        );
     }
 
     /// An answer of its API.
