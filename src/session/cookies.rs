@@ -2,7 +2,8 @@
 //!
 //! Every cookie is `Path=/; HttpOnly; SameSite=Lax` without a `Domain`; over https it is `Secure` and its name carries
 //! the prefix that makes browsers insist on it (`__Host-` for the CSRF cookie, `__Secure-` for the others, as NextAuth
-//! names them; with `session.host_cookies` it is `__Host-` for all, so that no sibling host can set one). Lax, not Strict: a person who comes back from an identity provider or a mail must arrive signed in.
+//! names them; with `session.host_cookies` it is `__Host-` for all, so that no sibling host can set one). Lax, not
+//! Strict: a person who comes back from an identity provider or a mail must arrive signed in.
 
 use cookie::{Cookie, Expiration, SameSite};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};

@@ -1,126 +1,22 @@
 //! Issuing, renewing and ending sessions: what needs the store.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::data::{Carrier, SessionData, SessionError};
+use super::data::{Carrier, SessionData};
 use super::grant::{Grant, IssueError, Issued};
-use super::jwt::{AUTH_TIME, METHODS, RESERVED_CLAIMS, SESSION_ID, end_of_life};
+use super::jwt::{AUTH_TIME, RESERVED_CLAIMS, SESSION_ID, end_of_life};
 use super::private_cookie::PrivateCookie;
-use super::shown::Shown;
-use super::verified::Entry;
+use super::stored::{Stored, claims_of, session_of};
 use super::{CookieRules, RevocationList, Sessions};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, SessionConfig};
 use crate::metrics;
-use crate::model::{SecurityStamp, SessionRecord, Strategy, Subject, User, UserId};
-use crate::secret::{Derived, PlainToken, Secrets, TokenHash};
+use crate::model::{SecurityStamp, SessionRecord, Strategy, Subject, UserId};
+use crate::secret::{PlainToken, Secrets, TokenHash};
 use crate::store::{self, Inserted, Replaced, Store};
 use crate::token::Claims;
-
-/// What the two strategies share when there is a store.
-#[derive(Debug)]
-pub(super) struct Stored {
-    pub(super) store: Arc<dyn Store>,
-    pub(super) revocations: Arc<RevocationList>,
-    private: Derived<PrivateCookie>,
-    /// Held by whoever asks the store about revocations out of turn.
-    turn: tokio::sync::Mutex<()>,
-}
-
-/// Revocations read from the store at a time.
-const REFRESH_BATCH: u32 = 1000;
-/// How long a request waits for another's question to the store.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-impl Stored {
-    /// Asks the row. A row that is gone was revoked if the list says so; otherwise it had expired and was cleaned up.
-    pub(super) async fn read_row(
-        &self,
-        text: &str,
-        carrier: Carrier,
-        now: Timestamp,
-    ) -> Result<SessionData, SessionError> {
-        let (plain, by_previous_secret) = self.private.get().open(text).ok_or(SessionError::Invalid)?;
-        let id = plain.hash();
-        let found = self.store.find_session(&id).await.map_err(|error| {
-            tracing::error!(%error, "a session could not be looked up");
-            SessionError::Unavailable
-        })?;
-        let gone =
-            if self.revocations.holds_session(&id) { SessionError::Revoked } else { SessionError::Expired };
-        let (record, user) = found.ok_or(gone)?;
-        if record.strategy != Strategy::Database || user.disabled_at.is_some() {
-            return Err(SessionError::Revoked);
-        }
-        if now >= record.expires_at {
-            return Err(SessionError::Expired);
-        }
-        let session = session_of(record, &user, carrier).map_err(|error| {
-            tracing::error!(%error, "a session could not be read");
-            SessionError::Unavailable
-        })?;
-        Ok(SessionData { by_previous_secret, ..session })
-    }
-
-    /// The revocation list's generation, to be taken before anything is asked.
-    pub(super) fn generation(&self) -> u64 {
-        self.revocations.generation()
-    }
-
-    /// Whether a session that was verified a moment ago still holds, as far as that can be told without asking the
-    /// store. Any doubt is a no, and leads to the store.
-    pub(super) fn still_holds(&self, entry: &Entry) -> bool {
-        let moment = Instant::now();
-        let session = &entry.session;
-        entry.is_fresh(moment)
-            && self.revocations.still_allows(
-                &entry.cleared,
-                moment,
-                (&session.id, &session.user_id, session.authenticated_at),
-            )
-    }
-
-    /// Asks the list in memory. When it cannot tell, because this process slept, the store was away, or what others
-    /// revoke is not heard of, the store is asked at once, by one request for all that wait.
-    pub(super) async fn check_revoked(&self, session: &SessionData) -> Result<(), SessionError> {
-        let arrived = Instant::now();
-        let subject = (&session.id, &session.user_id, session.authenticated_at);
-        let mut revoked = self.revocations.is_revoked(subject.0, subject.1, subject.2);
-        if revoked.is_none()
-            && let Ok(_turn) = tokio::time::timeout(PATIENCE, self.turn.lock()).await
-        {
-            if !self.revocations.is_confirmed_since(arrived)
-                && let Err(error) = self.refresh().await
-            {
-                tracing::error!(%error, "revocations cannot be followed");
-            }
-            revoked = self.revocations.is_revoked_as_of(arrived, subject);
-        }
-        match revoked {
-            Some(false) => Ok(()),
-            Some(true) => Err(SessionError::Revoked),
-            None => Err(SessionError::Unavailable),
-        }
-    }
-}
-
-impl Stored {
-    async fn refresh(&self) -> Result<(), store::Error> {
-        loop {
-            let asked = Instant::now();
-            let fresh = self.store.revocations_after(self.revocations.sequence(), REFRESH_BATCH).await?;
-            self.revocations.extend(&fresh);
-            if fresh.len() < REFRESH_BATCH as usize {
-                self.revocations.confirm(asked);
-                metrics::revocations(self.revocations.len());
-                return Ok(());
-            }
-        }
-    }
-}
 
 impl Sessions {
     /// With a store: everything.
@@ -361,41 +257,6 @@ fn custom_claims(claims: &Claims) -> String {
     let own: serde_json::Map<String, Value> =
         own.map(|(name, value)| (name.clone(), value.clone())).collect();
     Value::Object(own).to_string()
-}
-
-/// What a token of this session holds; the session's id excepted, which only the browser keeps.
-fn claims_of(record: &SessionRecord, user: &User) -> Result<Claims, store::Error> {
-    let own = serde_json::from_str(&record.claims);
-    let mut claims = Claims(own.map_err(|_| store::Error::Corrupt("a session's claims".to_owned()))?);
-    claims.set("name", user.name.as_ref().map(|name| name.as_str().to_owned()));
-    claims.set("email", user.email.as_str());
-    claims.set("picture", user.image.clone());
-    claims.set("sub", record.user_id.as_str());
-    claims.set(AUTH_TIME, record.authenticated_at.0);
-    claims.set(METHODS, vec![record.method.as_str()]);
-    Ok(claims)
-}
-
-fn session_of(record: SessionRecord, user: &User, carrier: Carrier) -> Result<SessionData, store::Error> {
-    let mut claims = claims_of(&record, user)?;
-    claims.set("iat", record.renewed_at.0);
-    claims.set("exp", record.expires_at.0);
-    Ok(SessionData {
-        id: record.id,
-        user_id: record.user_id,
-        name: user.name.as_ref().map(|name| name.as_str().to_owned()),
-        email: Some(user.email.as_str().to_owned()),
-        image: user.image.clone(),
-        strategy: record.strategy,
-        method: record.method,
-        authenticated_at: record.authenticated_at,
-        renewed_at: record.renewed_at,
-        expires_at: record.expires_at,
-        claims,
-        carrier,
-        by_previous_secret: false,
-        shown: Shown::default(),
-    })
 }
 
 /// For callers that only have the configuration: the ages of sessions.

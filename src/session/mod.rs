@@ -38,6 +38,8 @@ mod revocations;
 #[cfg(feature = "server")]
 mod shown;
 #[cfg(feature = "server")]
+mod stored;
+#[cfg(feature = "server")]
 mod take_over;
 mod verified;
 
@@ -74,7 +76,7 @@ pub struct Sessions {
     verified: Verified,
     secrets: Secrets,
     #[cfg(feature = "server")]
-    stored: Option<issue::Stored>,
+    stored: Option<stored::Stored>,
 }
 
 impl Sessions {

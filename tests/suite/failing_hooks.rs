@@ -38,6 +38,14 @@ pub(crate) enum How {
     Panic,
 }
 
+/// The ways in which the hooks fail that are asked before somebody is signed in.
+pub(crate) const AT_A_SIGN_IN: [(Hook, How); 4] = [
+    (Hook::SignIn, How::Error),
+    (Hook::SignIn, How::Panic),
+    (Hook::JwtAtSignIn, How::Error),
+    (Hook::JwtAtSignIn, How::Panic),
+];
+
 impl Failing {
     fn meet(&self, hook: Hook) -> Result<(), HookError> {
         if hook != self.hook || !self.armed.load(Ordering::SeqCst) {
@@ -224,12 +232,7 @@ async fn a_renewal_that_was_due_stands_when_a_later_hook_fails() {
 #[rocket::async_test]
 async fn a_hook_that_fails_at_a_second_sign_in_leaves_the_first() {
     for strategy in STRATEGIES {
-        for (hook, how) in [
-            (Hook::SignIn, How::Error),
-            (Hook::SignIn, How::Panic),
-            (Hook::JwtAtSignIn, How::Error),
-            (Hook::JwtAtSignIn, How::Panic),
-        ] {
+        for (hook, how) in AT_A_SIGN_IN {
             let armed = Arc::new(AtomicBool::new(false));
             let failing = Failing { hook, how, armed: Arc::clone(&armed) };
             let app = Setup::new(strategy).fairing(|fairing| fairing.hooks(failing)).start().await;
