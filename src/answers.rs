@@ -94,14 +94,13 @@ fn is_below(uri: &Origin<'_>, base: &str) -> bool {
     own.all(|segment| segments.next().is_some_and(|found| found == segment))
 }
 
-/// Headers that an application may set itself; the value of the policy depends on what is answered.
-const SECURITY_HEADERS: [(&str, &str); 5] = [
-    ("Content-Security-Policy", ""),
-    // With `no-referrer`, browsers post a page's own form with `Origin: null`. `same-origin` tells other sites as little.
-    ("Referrer-Policy", ""),
-    ("Cross-Origin-Opener-Policy", "same-origin"),
-    ("X-Content-Type-Options", "nosniff"),
-    ("Strict-Transport-Security", STRICT_TRANSPORT_SECURITY),
+/// Headers that an application may set itself.
+const SECURITY_HEADERS: [&str; 5] = [
+    "Content-Security-Policy",
+    "Referrer-Policy",
+    "Cross-Origin-Opener-Policy",
+    "X-Content-Type-Options",
+    "Strict-Transport-Security",
 ];
 
 /// What stands in an answer already. Its headers are gone through once: to look one up, Rocket hashes its name letter by
@@ -126,7 +125,7 @@ impl Given {
                 given.is_public = header.value().starts_with("public");
             } else {
                 let known = SECURITY_HEADERS.iter().zip(&mut given.security);
-                known.filter(|((known, _), _)| name == known).for_each(|(_, is_given)| *is_given = true);
+                known.filter(|(known, _)| name == *known).for_each(|(_, is_given)| *is_given = true);
             }
         }
         given
@@ -142,16 +141,16 @@ fn is_html(content_type: &str) -> bool {
 
 /// A header that the application set itself is left as it is.
 fn add_security_headers(response: &mut Response<'_>, given: &Given, secure: bool) {
-    for ((name, value), is_given) in SECURITY_HEADERS.into_iter().zip(given.security) {
-        let value = match name {
-            "Content-Security-Policy" if given.is_html => CONTENT_SECURITY_POLICY,
-            "Content-Security-Policy" => "default-src 'none'; frame-ancestors 'none'",
-            "Referrer-Policy" if given.is_html => "same-origin",
-            "Referrer-Policy" => "no-referrer",
-            "Strict-Transport-Security" if !secure => continue,
-            _ => value,
-        };
-        if !is_given {
+    // With `no-referrer`, browsers post a page's own form with `Origin: null`. `same-origin` tells other sites as little.
+    let (policy, referrer) = if given.is_html {
+        (CONTENT_SECURITY_POLICY, "same-origin")
+    } else {
+        ("default-src 'none'; frame-ancestors 'none'", "no-referrer")
+    };
+    let transport = secure.then_some(STRICT_TRANSPORT_SECURITY);
+    let values = [Some(policy), Some(referrer), Some("same-origin"), Some("nosniff"), transport];
+    for ((name, value), is_given) in SECURITY_HEADERS.into_iter().zip(values).zip(given.security) {
+        if let (Some(value), false) = (value, is_given) {
             response.set_header(Header::new(name, value));
         }
     }

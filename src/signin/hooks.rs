@@ -29,13 +29,12 @@
 //! # When a hook fails
 //! An error or a panic in a hook answers 500 for that request only and sets no cookie: `sign_in` and `jwt` run before a
 //! session exists or is renewed, `redirect` before anything is done, and `session` only shows: what an update will show is asked
-//! before it is stored. So nobody is signed in, and
-//! nobody is signed out, by a hook that failed. Nothing that proves who somebody is has been used up by then, and no account
-//! was made or changed: the same link, code or passkey's answer works afterwards. The answer of another site alone is good for
-//! one use, and its sign-in begins anew. A newcomer's account is therefore not there yet when `sign_in` and `jwt` are asked about
-//! it. A renewal that was due when the request came stands, whatever fails later in it: only its cookie is not sent, and the one
-//! the browser has is good as before. [`Hooks::event`] is told what already happened: it cannot undo it and returns nothing, and a panic in it is logged and
-//! changes no answer.
+//! before it is stored. So nobody is signed in, and nobody is signed out, by a hook that failed. Nothing that proves who somebody
+//! is has been used up by then, and no account was made or changed: the same link, code or passkey's answer works afterwards. The
+//! answer of another site alone is good for one use, and its sign-in begins anew. A newcomer's account is therefore not there yet
+//! when `sign_in` and `jwt` are asked about it. A renewal that was due when the request came stands, whatever fails later in it:
+//! only its cookie is not sent, and the one the browser has is good as before. [`Hooks::event`] is told what already happened: it
+//! cannot undo it and returns nothing, and a panic in it is logged and changes no answer.
 
 use std::net::IpAddr;
 
