@@ -142,13 +142,14 @@ fn is_html(content_type: &str) -> bool {
 /// A header that the application set itself is left as it is.
 fn add_security_headers(response: &mut Response<'_>, given: &Given, secure: bool) {
     // With `no-referrer`, browsers post a page's own form with `Origin: null`. `same-origin` tells other sites as little.
-    let (policy, referrer) = if given.is_html {
-        (CONTENT_SECURITY_POLICY, "same-origin")
+    // What opened a window matters to pages only (ASVS 5.0, 3.4.8).
+    let (policy, referrer, opener) = if given.is_html {
+        (CONTENT_SECURITY_POLICY, "same-origin", Some("same-origin"))
     } else {
-        ("default-src 'none'; frame-ancestors 'none'", "no-referrer")
+        ("default-src 'none'; frame-ancestors 'none'", "no-referrer", None)
     };
     let transport = secure.then_some(STRICT_TRANSPORT_SECURITY);
-    let values = [Some(policy), Some(referrer), Some("same-origin"), Some("nosniff"), transport];
+    let values = [Some(policy), Some(referrer), opener, Some("nosniff"), transport];
     for ((name, value), is_given) in SECURITY_HEADERS.into_iter().zip(values).zip(given.security) {
         if let (Some(value), false) = (value, is_given) {
             response.set_header(Header::new(name, value));
