@@ -55,16 +55,38 @@ impl Sentinel for CsrfToken {
     }
 }
 
+/// This browser has a CSRF cookie once it is answered, and nobody asks what stands in it.
+#[cfg(feature = "server")]
+pub(crate) struct CsrfCookie;
+
+#[cfg(feature = "server")]
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for CsrfCookie {
+    type Error = EntropyError;
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, EntropyError> {
+        if let Some(auth) = request.rocket().state::<Auth>()
+            && let Found::Value(value) = sent_cookie(request, auth)
+            && auth.csrf.is_up_to_date(&value)
+        {
+            return Outcome::Success(Self);
+        }
+        CsrfToken::from_request(request).await.map(|_| Self)
+    }
+}
+
 /// The pair this browser sent, if we vouch for it.
 fn sent_pair(request: &Request<'_>, auth: &Auth) -> Option<CsrfPair> {
-    let name = auth.cookies.csrf_name();
-    let found = match cookie_header(request) {
-        Some(header) => header.find(name),
-        None => jar_cookie(request, name),
-    };
-    match found {
+    match sent_cookie(request, auth) {
         Found::Value(value) => auth.csrf.read(&value),
         Found::Absent | Found::Unusable => None,
+    }
+}
+
+fn sent_cookie<'r>(request: &'r Request<'_>, auth: &Auth) -> Found<'r> {
+    match cookie_header(request) {
+        Some(header) => header.find_sought(auth.cookies.sought_csrf()),
+        None => jar_cookie(request, auth.cookies.csrf_name()),
     }
 }
 

@@ -80,10 +80,10 @@ fn presented<'a>(cookie: &'a Found<'_>, request: &'a Request<'_>) -> Presented<'
     }
 }
 
-/// The session cookie this request carries.
+/// The session cookie this request carries, as it was sent.
 pub(crate) fn presented_cookie<'r>(request: &'r Request<'_>, auth: &Auth) -> Found<'r> {
     match cookie_header(request) {
-        Some(header) => header.find_chunked(auth.cookies.sought_session()),
+        Some(header) => header.find_chunked_as_sent(auth.cookies.sought_session()),
         None => jar_cookie(request, auth.cookies.session_name()),
     }
 }

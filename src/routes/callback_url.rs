@@ -26,10 +26,9 @@ impl<'r> FromRequest<'r> for CallbackUrl {
 /// not allowed is dropped, never an error, and never stays in the cookie.
 pub(super) fn choose(request: &Request<'_>, auth: &Auth, body: Option<&str>) -> String {
     let query = request.query_value::<&str>("callbackUrl").and_then(Result::ok);
-    let name = auth.cookies.callback_url_name();
     let found = match cookie_header(request) {
-        Some(header) => header.find(name),
-        None => jar_cookie(request, name),
+        Some(header) => header.find_sought(auth.cookies.sought_callback_url()),
+        None => jar_cookie(request, auth.cookies.callback_url_name()),
     };
     let cookie = match &found {
         Found::Value(url) => Some(url.as_ref()),

@@ -104,7 +104,10 @@ pub(crate) fn routes() -> Vec<Route> {
         account_life::delete,
         account_life::set_first_password,
     ];
+    // Rocket tries the routes of one method in turn, so what scripts ask for again and again stands first.
     let anybodys = routes![
+        session::read,
+        small::csrf,
         assets::asset,
         callback::credentials,
         callback::credentials_get,
@@ -128,7 +131,6 @@ pub(crate) fn routes() -> Vec<Route> {
         recovery::forgot,
         recovery::reset_page,
         recovery::reset,
-        session::read,
         session::update,
         signin::page,
         signin::page_of_provider,
@@ -137,7 +139,6 @@ pub(crate) fn routes() -> Vec<Route> {
         signout::sign_out,
         signup::page,
         signup::sign_up,
-        small::csrf,
         small::providers,
         small::log,
     ];

@@ -10,7 +10,7 @@ use super::callback_url::CallbackUrl;
 use super::failure::Failure;
 use super::form::{CheckedForm, FormError};
 use crate::config::EmptySession;
-use crate::guards::{Auth, CsrfError, CsrfToken, Outbox, cookie_header, lookup, presented_cookie};
+use crate::guards::{Auth, CsrfCookie, CsrfError, Outbox, cookie_header, lookup, presented_cookie};
 use crate::session::{CookieHeader, Found, SessionData, SessionError};
 use crate::signin::SignIn;
 
@@ -30,7 +30,7 @@ impl<'r> FromRequest<'r> for Sender<'r> {
 pub(super) async fn read(
     sender: Sender<'_>,
     auth: &State<Auth>,
-    _csrf: CsrfToken,
+    _csrf: CsrfCookie,
     _url: CallbackUrl,
 ) -> Answer {
     match lookup(sender.0).await {

@@ -61,6 +61,12 @@ impl SoughtName {
             Some((before, rest.strip_prefix(self.name)?))
         })
     }
+
+    /// The values under this name in a line, as they were sent.
+    fn values<'a>(&self, line: &'a str) -> impl Iterator<Item = &'a str> {
+        let places = self.places(line).filter(|(before, _)| begins_a_pair(before));
+        places.filter_map(|(_, after)| value_after(pieces(after).next()?))
+    }
 }
 
 impl<'a> CookieHeader<'a> {
@@ -75,7 +81,19 @@ impl<'a> CookieHeader<'a> {
     #[must_use]
     pub fn find(&self, name: &str) -> Found<'a> {
         let pieces = self.lines().flat_map(pieces);
-        one_of(pieces.filter_map(|piece| value_after(skip_blanks(piece).strip_prefix(name)?)))
+        match one_of(pieces.filter_map(|piece| value_after(skip_blanks(piece).strip_prefix(name)?))) {
+            Found::Value(value) => decoded(value),
+            found => found,
+        }
+    }
+
+    /// The same, of a name that was made ready.
+    #[must_use]
+    pub fn find_sought(&self, sought: &SoughtName) -> Found<'a> {
+        match one_of(self.lines().flat_map(|line| sought.values(line))) {
+            Found::Value(value) => decoded(value),
+            found => found,
+        }
     }
 
     /// What follows `prefix` in the names that begin with it, in the order of the header.
@@ -102,11 +120,19 @@ impl<'a> CookieHeader<'a> {
     /// Most of a header is other people's: it is passed over at the pace of a search for the name.
     #[must_use]
     pub fn find_chunked(&self, sought: &SoughtName) -> Found<'a> {
-        let mut is_there = false;
-        let places = self.lines().flat_map(|line| sought.places(line)).inspect(|_| is_there = true);
-        let values = places.filter(|(before, _)| begins_a_pair(before));
-        match one_of(values.filter_map(|(_, after)| value_after(pieces(after).next()?))) {
-            Found::Absent if is_there => self.join_chunks(sought.name),
+        match self.find_chunked_as_sent(sought) {
+            Found::Value(value) => decoded(value),
+            found => found,
+        }
+    }
+
+    /// The same, not decoded: what was sent before is known by its text.
+    #[must_use]
+    pub fn find_chunked_as_sent(&self, sought: &SoughtName) -> Found<'a> {
+        match one_of(self.lines().flat_map(|line| sought.values(line))) {
+            Found::Absent if self.lines().any(|line| sought.places(line).next().is_some()) => {
+                self.join_chunks(sought.name)
+            }
             found => found,
         }
     }
@@ -142,10 +168,7 @@ impl<'a> CookieHeader<'a> {
         match (given, in_a_row) {
             (0, _) => Found::Absent,
             (given, row) if given != row => Found::Unusable,
-            _ => match decode(&whole) {
-                Found::Value(value) => Found::Value(Cow::Owned(value.into_owned())),
-                _ => Found::Unusable,
-            },
+            _ => Found::Value(Cow::Owned(whole)),
         }
     }
 }
@@ -153,7 +176,7 @@ impl<'a> CookieHeader<'a> {
 /// RFC 6265's white space; U+2000 and its kin are part of a name.
 const BLANKS: [char; 2] = [' ', '\t'];
 
-/// The one value that all of these are.
+/// The one value that all of these are, as it was sent.
 fn one_of<'a>(mut values: impl Iterator<Item = &'a str>) -> Found<'a> {
     let Some(first) = values.next() else {
         return Found::Absent;
@@ -161,7 +184,7 @@ fn one_of<'a>(mut values: impl Iterator<Item = &'a str>) -> Found<'a> {
     if values.any(|other| other != first) {
         return Found::Unusable;
     }
-    decode(first)
+    Found::Value(Cow::Borrowed(first))
 }
 
 /// Whether a name that stands here is a whole name so far.
@@ -196,12 +219,13 @@ fn trim(text: &str) -> &str {
     text.trim_matches(BLANKS)
 }
 
-fn decode(value: &str) -> Found<'_> {
+/// A value as it was sent, percent-decoded once.
+pub(super) fn decoded(sent: Cow<'_, str>) -> Found<'_> {
     // Session tokens hold no percent sign, and are long.
-    if memchr::memchr(b'%', value.as_bytes()).is_none() {
-        return Found::Value(Cow::Borrowed(value));
+    if memchr::memchr(b'%', sent.as_bytes()).is_none() {
+        return Found::Value(sent);
     }
-    match String::from_utf8(unescaped(value.as_bytes())) {
+    match String::from_utf8(unescaped(sent.as_bytes())) {
         Ok(text) => Found::Value(Cow::Owned(text)),
         Err(_) => Found::Unusable,
     }
@@ -286,7 +310,10 @@ mod tests {
         for number in 0..100_000_usize {
             let digits = (0..5).map(|place| number / 10_usize.pow(place) % 10);
             let header: String = digits.map(|digit| pieces[digit]).collect();
-            assert_eq!(find(&header, "s"), CookieHeader::parse([header.as_str()]).find("s"), "{header:?}");
+            let header = CookieHeader::parse([header.as_str()]);
+            let expected = header.find("s");
+            assert_eq!(header.find_sought(&SoughtName::new("s")), expected, "{header:?}");
+            assert_eq!(find(header.line, "s"), expected, "{header:?}");
         }
     }
 

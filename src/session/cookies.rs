@@ -70,8 +70,8 @@ pub struct CookieRules {
     secure: bool,
     chunk: usize,
     session: SoughtName,
-    csrf: String,
-    callback_url: String,
+    csrf: SoughtName,
+    callback_url: SoughtName,
     language: &'static str,
     mailed_code: &'static str,
 }
@@ -80,15 +80,19 @@ impl CookieRules {
     /// The rules for a token format's generation of NextAuth and the site's scheme.
     #[must_use]
     pub fn new(format: Format, secure: bool) -> Self {
-        let generation = if format == Format::AuthJsV5 { "authjs" } else { "next-auth" };
-        let (host, prefix) = if secure { ("__Host-", "__Secure-") } else { ("", "") };
+        let (csrf, callback_url) = match (format, secure) {
+            (Format::AuthJsV5, false) => ("authjs.csrf-token", "authjs.callback-url"),
+            (Format::AuthJsV5, true) => ("__Host-authjs.csrf-token", "__Secure-authjs.callback-url"),
+            (_, false) => ("next-auth.csrf-token", "next-auth.callback-url"),
+            (_, true) => ("__Host-next-auth.csrf-token", "__Secure-next-auth.callback-url"),
+        };
         Self {
             secure,
             // NextAuth cuts where 4096 less its estimate of name and attributes ends.
             chunk: if format == Format::AuthJsV5 { 3936 } else { 3933 },
             session: SoughtName::new(session_cookie_name(format, secure)),
-            csrf: format!("{host}{generation}.csrf-token"),
-            callback_url: format!("{prefix}{generation}.callback-url"),
+            csrf: SoughtName::new(csrf),
+            callback_url: SoughtName::new(callback_url),
             language: if secure { "__Secure-countersign.language" } else { "countersign.language" },
             mailed_code: if secure { "__Host-countersign.mailed-code" } else { "countersign.mailed-code" },
         }
@@ -102,9 +106,13 @@ impl CookieRules {
         if !config.session.host_cookies {
             return rules;
         }
+        let callback_url = match format {
+            Format::AuthJsV5 => "__Host-authjs.callback-url",
+            _ => "__Host-next-auth.callback-url",
+        };
         Self {
             session: SoughtName::new(host_session_cookie_name(format)),
-            callback_url: rules.callback_url.replace("__Secure-", "__Host-"),
+            callback_url: SoughtName::new(callback_url),
             language: "__Host-countersign.language",
             ..rules
         }
@@ -124,13 +132,25 @@ impl CookieRules {
 
     /// The CSRF cookie's name.
     #[must_use]
-    pub fn csrf_name(&self) -> &str {
+    pub fn csrf_name(&self) -> &'static str {
+        self.csrf.name()
+    }
+
+    /// The same, to be looked for in requests.
+    #[must_use]
+    pub fn sought_csrf(&self) -> &SoughtName {
         &self.csrf
     }
 
     /// The name of the cookie that remembers where to go after signing in.
     #[must_use]
-    pub fn callback_url_name(&self) -> &str {
+    pub fn callback_url_name(&self) -> &'static str {
+        self.callback_url.name()
+    }
+
+    /// The same, to be looked for in requests.
+    #[must_use]
+    pub fn sought_callback_url(&self) -> &SoughtName {
         &self.callback_url
     }
 
@@ -175,13 +195,13 @@ impl CookieRules {
     /// Sets the CSRF cookie, for as long as the browser stays open.
     #[must_use]
     pub fn csrf(&self, value: &str) -> SetCookie {
-        self.build(&self.csrf, &encode_component(value), None, None)
+        self.build(self.csrf.name(), &encode_component(value), None, None)
     }
 
     /// Remembers where to go after signing in, for as long as the browser stays open.
     #[must_use]
     pub fn callback_url(&self, url: &str) -> SetCookie {
-        self.build(&self.callback_url, &encode_component(url), None, None)
+        self.build(self.callback_url.name(), &encode_component(url), None, None)
     }
 
     /// Remembers a chosen language for a year.

@@ -70,10 +70,7 @@ impl Csrf {
     /// lower-case hexadecimal digits, one `|`, and a hash of the same form.
     #[must_use]
     pub fn read(&self, cookie: &str) -> Option<CsrfPair> {
-        let (token, given) = cookie.split_once('|')?;
-        if !is_hex_digest(token) || !is_hex_digest(given) {
-            return None;
-        }
+        let (token, given) = parts(cookie)?;
         let ring = self.secrets.ring();
         let vouches = |secret: &Secret| same_text(&hash(token, secret.expose()), given);
         let by_current = vouches(ring.current());
@@ -84,6 +81,13 @@ impl Csrf {
             (false, false) => return None,
         };
         Some(CsrfPair { token: token.to_owned(), cookie, is_vouched_anew })
+    }
+
+    /// Whether the present secret vouches for a cookie value: nothing is to be done about it then.
+    #[must_use]
+    pub fn is_up_to_date(&self, cookie: &str) -> bool {
+        let secrets = self.secrets.ring();
+        parts(cookie).is_some_and(|(token, given)| same_text(&hash(token, secrets.current().expose()), given))
     }
 }
 
@@ -126,6 +130,11 @@ fn hash(token: &str, secret: &str) -> String {
     hex(&Sha256::new().chain_update(token).chain_update(secret).finalize())
 }
 
+/// The token and the hash of a cookie value that has the form of one.
+fn parts(cookie: &str) -> Option<(&str, &str)> {
+    cookie.split_once('|').filter(|(token, given)| is_hex_digest(token) && is_hex_digest(given))
+}
+
 fn is_hex_digest(text: &str) -> bool {
     // Every letter is looked at, which is faster than to stop at the first that is wrong.
     text.len() == 64 && text.bytes().fold(true, |fine, b| fine & matches!(b, b'0'..=b'9' | b'a'..=b'f'))
@@ -146,6 +155,8 @@ mod tests {
         let pair = csrf("old", &[]).generate().unwrap();
         assert_eq!(csrf("old", &[]).read(pair.cookie()).unwrap().token(), pair.token());
         assert!(!csrf("old", &[]).read(pair.cookie()).unwrap().is_vouched_anew());
+        assert!(csrf("old", &[]).is_up_to_date(pair.cookie()));
+        assert!(!csrf("new", &["old"]).is_up_to_date(pair.cookie()));
         let again = csrf("new", &["old"]).read(pair.cookie()).unwrap();
         assert!(again.is_vouched_anew() && again.token() == pair.token());
         assert!(csrf("new", &[]).read(pair.cookie()).is_none());
@@ -167,7 +178,7 @@ mod tests {
             format!("{token}|{}", super::hash(token, "")),
             String::new(),
         ] {
-            assert!(csrf.read(&cookie).is_none(), "{cookie}");
+            assert!(csrf.read(&cookie).is_none() && !csrf.is_up_to_date(&cookie), "{cookie}");
         }
     }
 

@@ -121,7 +121,7 @@ pub enum Presented<'a> {
     None,
     /// A cookie or header of ours that cannot be a credential.
     Unusable,
-    /// The session cookie's value.
+    /// The session cookie's value, as it was sent: percent-decoded only where it is not known already.
     Cookie(&'a str),
     /// The token after `Bearer`.
     Bearer(&'a str),

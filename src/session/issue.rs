@@ -9,7 +9,7 @@ use super::grant::{Grant, IssueError, Issued};
 use super::jwt::{AUTH_TIME, RESERVED_CLAIMS, SESSION_ID, end_of_life};
 use super::private_cookie::PrivateCookie;
 use super::stored::{Stored, claims_of, session_of};
-use super::{CookieRules, RevocationList, Sessions};
+use super::{CookieRules, RevocationList, Sessions, value_of};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, SessionConfig};
 use crate::metrics;
@@ -110,7 +110,7 @@ impl Sessions {
         renewed
     }
 
-    /// Renews a session carried by the cookie value `presented`, as [`Sessions::renewed`] says, under the present secret.
+    /// Renews a session carried by the cookie value `presented` (as it was sent), as [`Sessions::renewed`] says, under the present secret.
     /// `None` when another request renewed or ended the session meanwhile.
     ///
     /// # Errors
@@ -119,7 +119,7 @@ impl Sessions {
         let stored = self.store()?;
         // Made first: a carrier that cannot be made must leave nothing behind.
         let value = match self.ages.strategy {
-            Strategy::Database => stored.private.get().resealed(presented),
+            Strategy::Database => stored.private.get().resealed(&value_of(presented).unwrap_or_default()),
             Strategy::Jwt => self.jwt.remint(&session)?,
         };
         // Whatever comes of it, what was known about the carrier is out of date.
@@ -139,7 +139,7 @@ impl Sessions {
     /// [`IssueError::Mint`].
     pub fn reissue(&self, session: SessionData, presented: &str) -> Result<Issued, IssueError> {
         let value = match self.ages.strategy {
-            Strategy::Database => presented.to_owned(),
+            Strategy::Database => value_of(presented).unwrap_or_default().into_owned(),
             Strategy::Jwt => self.jwt.remint(&session)?,
         };
         Ok(Issued { value, expires_at: session.expires_at, session })

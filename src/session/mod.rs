@@ -43,6 +43,7 @@ mod stored;
 mod take_over;
 mod verified;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 pub use cookie_header::{CookieHeader, Found, SoughtName};
@@ -121,12 +122,13 @@ impl Sessions {
         if let Some(session) = self.recent(presented) {
             return Ok(session);
         }
-        let (text, carrier) = match presented {
+        let (sent, carrier) = match presented {
             Presented::None => return Err(SessionError::Missing),
             Presented::Unusable => return Err(SessionError::Invalid),
-            Presented::Cookie(text) => (text, Carrier::Cookie),
-            Presented::Bearer(text) => (text, Carrier::Bearer),
+            Presented::Cookie(sent) => (sent, Carrier::Cookie),
+            Presented::Bearer(sent) => (sent, Carrier::Bearer),
         };
+        let text = &*read_from(sent, carrier)?;
         let (now, epoch, secrets) = (self.clock.now(), self.verified.epoch(), self.secrets.generation());
         #[cfg(feature = "server")]
         if let Some(stored) = &self.stored {
@@ -144,7 +146,7 @@ impl Sessions {
             let row_read = (self.ages.strategy == Strategy::Database).then_some(asked);
             let until = self.sure_until(&session);
             let entry = Entry::new(Arc::clone(&session), now, until, secrets).stored(row_read, generation);
-            self.verified.keep(text, carrier, entry, epoch);
+            self.verified.keep(sent, carrier, entry, epoch);
             return Ok(session);
         }
         match self.ages.strategy {
@@ -152,7 +154,7 @@ impl Sessions {
                 let session = Arc::new(self.jwt.read(text, carrier, now)?);
                 let until = self.sure_until(&session);
                 let entry = Entry::new(Arc::clone(&session), now, until, secrets);
-                self.verified.keep(text, carrier, entry, epoch);
+                self.verified.keep(sent, carrier, entry, epoch);
                 Ok(session)
             }
             // Only the service that keeps the rows can tell.
@@ -186,5 +188,21 @@ impl Sessions {
     pub fn is_renewal_due(&self, session: &SessionData) -> bool {
         session.carrier == Carrier::Cookie
             && self.clock.now().since(session.renewed_at) >= self.renewal_age(session)
+    }
+}
+
+/// What a credential says: a cookie's value is percent-decoded.
+fn read_from(sent: &str, carrier: Carrier) -> Result<Cow<'_, str>, SessionError> {
+    match carrier {
+        Carrier::Cookie => value_of(sent).ok_or(SessionError::Invalid),
+        Carrier::Bearer => Ok(Cow::Borrowed(sent)),
+    }
+}
+
+/// The value of a cookie that was sent like this, when it is a text.
+fn value_of(sent: &str) -> Option<Cow<'_, str>> {
+    match cookie_header::decoded(Cow::Borrowed(sent)) {
+        Found::Value(value) => Some(value),
+        Found::Absent | Found::Unusable => None,
     }
 }
