@@ -10,6 +10,9 @@
 //! - A row that means nothing, or a page of the database that cannot be read, is an error for whoever asked for it, and for
 //!   nobody else: when a statement fails, each session is read by itself, as long as there is time.
 //! - A read is a task of its own: whoever goes away meanwhile takes nobody along.
+//!
+//! A connection is kept from one read to the next while somebody waits: the pool tests each that it lends or takes back, and
+//! that takes as long as a read.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,11 +34,20 @@ pub(super) type Found = (SessionRecord, User);
 /// What a look-up is told.
 type Answer = Result<Option<Found>, Error>;
 
+/// Reads by one connection until it is given back all the same, and the pool may test and replace it.
+const READS_OF_A_CONNECTION: u32 = 1000;
+
 /// Whoever can read sessions by their ids, up to [`TOGETHER`] at a time.
 #[async_trait]
 pub(super) trait ReadSessions: Send + Sync + 'static {
+    /// What is read by; dropping it gives it back.
+    type Connection: Send;
+
+    /// A connection that works.
+    async fn connect(&self) -> Result<Self::Connection, Error>;
+
     /// Those of the sessions that exist, in any order. It fails when any of their rows means nothing.
-    async fn read_sessions(&self, ids: &[TokenHash]) -> Result<Vec<Found>, Error>;
+    async fn read_sessions(by: &mut Self::Connection, ids: &[TokenHash]) -> Result<Vec<Found>, Error>;
 }
 
 /// The look-ups of a store.
@@ -77,7 +89,9 @@ impl<R: ReadSessions> SessionReads<R> {
     pub(super) async fn find(&self, id: TokenHash) -> Answer {
         let (tell, told) = oneshot::channel();
         if self.shared.wants_another_read(LookUp { id, tell }) {
-            tokio::spawn(Place { shared: Arc::clone(&self.shared), is_left: false }.work());
+            let place =
+                Place { shared: Arc::clone(&self.shared), connection: None, reads: 0, is_left: false };
+            tokio::spawn(place.work());
         }
         told.await.unwrap_or_else(|_| Err(Error::Unavailable("a read was given up".to_owned())))
     }
@@ -99,14 +113,18 @@ impl<R> Shared<R> {
 }
 
 /// A place among the reads under way.
-struct Place<R> {
+struct Place<R: ReadSessions> {
     shared: Arc<Shared<R>>,
+    /// What the last read was made by, if it succeeded.
+    connection: Option<R::Connection>,
+    /// How many were made by it.
+    reads: u32,
     is_left: bool,
 }
 
 /// However a read ends. The last one to go, if it did not end as it should, leaves nobody to wait for a read that does not
 /// come.
-impl<R> Drop for Place<R> {
+impl<R: ReadSessions> Drop for Place<R> {
     fn drop(&mut self) {
         if self.is_left {
             return;
@@ -152,7 +170,7 @@ impl<R: ReadSessions> Place<R> {
         Some(look_ups)
     }
 
-    async fn read(&self, look_ups: Vec<LookUp>) {
+    async fn read(&mut self, look_ups: Vec<LookUp>) {
         let ids: Vec<TokenHash> = look_ups.iter().map(|look_up| look_up.id).collect();
         let until = Instant::now() + self.shared.timeout;
         match self.read_by(until, &ids).await {
@@ -170,10 +188,22 @@ impl<R: ReadSessions> Place<R> {
         }
     }
 
-    async fn read_by(&self, until: Instant, ids: &[TokenHash]) -> Result<Vec<Found>, Error> {
-        let read = self.shared.reader.read_sessions(ids);
+    async fn read_by(&mut self, until: Instant, ids: &[TokenHash]) -> Result<Vec<Found>, Error> {
         let late = |_| Err(Error::Unavailable("no answer in time".to_owned()));
-        tokio::time::timeout_at(until, read).await.unwrap_or_else(late)
+        tokio::time::timeout_at(until, self.read_now(ids)).await.unwrap_or_else(late)
+    }
+
+    /// By the connection that the last read was made by, or by another when that failed.
+    async fn read_now(&mut self, ids: &[TokenHash]) -> Result<Vec<Found>, Error> {
+        let kept = self.connection.take().filter(|_| self.reads < READS_OF_A_CONNECTION);
+        self.reads = if kept.is_some() { self.reads + 1 } else { 1 };
+        let mut connection = match kept {
+            Some(connection) => connection,
+            None => self.shared.reader.connect().await?,
+        };
+        let found = R::read_sessions(&mut connection, ids).await?;
+        self.connection = Some(connection);
+        Ok(found)
     }
 }
 
@@ -199,23 +229,36 @@ mod tests {
     struct Reader {
         allowed: Arc<Semaphore>,
         reads: Arc<Mutex<Vec<Vec<TokenHash>>>>,
+        connections: Arc<Mutex<usize>>,
     }
 
     impl Reader {
         fn new(allowed: usize) -> Self {
-            Self { allowed: Arc::new(Semaphore::new(allowed)), reads: Arc::default() }
+            let allowed = Arc::new(Semaphore::new(allowed));
+            Self { allowed, reads: Arc::default(), connections: Arc::default() }
         }
 
         fn sizes(&self) -> Vec<usize> {
             self.reads.lock().unwrap().iter().map(Vec::len).collect()
         }
+
+        fn connections(&self) -> usize {
+            *self.connections.lock().unwrap()
+        }
     }
 
     #[async_trait]
     impl ReadSessions for Reader {
-        async fn read_sessions(&self, ids: &[TokenHash]) -> Result<Vec<Found>, Error> {
-            self.reads.lock().unwrap().push(ids.to_vec());
-            self.allowed.acquire().await.unwrap().forget();
+        type Connection = Self;
+
+        async fn connect(&self) -> Result<Self, Error> {
+            *self.connections.lock().unwrap() += 1;
+            Ok(self.clone())
+        }
+
+        async fn read_sessions(by: &mut Self, ids: &[TokenHash]) -> Result<Vec<Found>, Error> {
+            by.reads.lock().unwrap().push(ids.to_vec());
+            by.allowed.acquire().await.unwrap().forget();
             assert!(!ids.contains(&id("panics")), "as it was asked to");
             if ids.contains(&id("down")) {
                 return Err(Error::Unavailable("down".to_owned()));
@@ -300,6 +343,7 @@ mod tests {
         let expected = [hex_of("first"), hex_of("one"), "nobody".to_owned(), hex_of("two"), hex_of("one")];
         assert_eq!(told(asked).await, expected);
         assert_eq!(reader.sizes(), [1, 4], "the first was read for at once, the others together");
+        assert_eq!(reader.connections(), 1, "by the same connection");
     }
 
     #[tokio::test]
@@ -328,6 +372,8 @@ mod tests {
             assert_eq!(told(asked).await, [hex_of("first"), hex_of("one"), error, "nobody".to_owned()]);
         }
         assert_eq!(reader.sizes(), [1, 3, 1, 1, 1, 1, 3, 1, 1, 1]);
+        // Each time one to begin with, another after all of them and another after the bad one failed.
+        assert_eq!(reader.connections(), 6);
     }
 
     #[tokio::test]

@@ -1,6 +1,8 @@
 //! Sessions, in PostgreSQL.
 
 use rocket::async_trait;
+use sqlx::Postgres;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgPool;
 
 use super::accounts::hold;
@@ -19,10 +21,16 @@ pub(super) const INSERT_SESSION: &str = "INSERT INTO sessions (id, user_id, stra
 
 #[async_trait]
 impl ReadSessions for PgPool {
-    async fn read_sessions(&self, ids: &[TokenHash]) -> Result<Vec<Found>, Error> {
+    type Connection = PoolConnection<Postgres>;
+
+    async fn connect(&self) -> Result<Self::Connection, Error> {
+        Ok(self.acquire().await?)
+    }
+
+    async fn read_sessions(by: &mut Self::Connection, ids: &[TokenHash]) -> Result<Vec<Found>, Error> {
         let ids: Vec<&[u8]> = ids.iter().map(|id| id.as_bytes().as_slice()).collect();
         let query = sqlx::query_as::<_, SessionAndUserRow>(sql::sessions::FIND_SESSIONS_OF_ARRAY).bind(ids);
-        all(query.fetch_all(self).await?)
+        all(query.fetch_all(&mut **by).await?)
     }
 }
 

@@ -6,8 +6,8 @@
 //!
 //! # When a write fails
 //! On a full disk SQLite may roll a transaction back by itself; the driver does not notice, believes that it is still
-//! inside, and would refuse every later transaction on that connection. So a connection that comes back is asked, and one
-//! that is left inside a transaction is closed. And a file that may not be written just now is opened read-only without a
+//! inside, and would refuse every later transaction on that connection. So a connection that was left inside a transaction
+//! is closed before it is lent again. And a file that may not be written just now is opened read-only without a
 //! word: the writing connection has to begin a transaction before it is used.
 //!
 //! A statement that changes rows and returns them commits at its end, after the rows. It is read to its end
@@ -67,21 +67,21 @@ impl SqliteStore {
             .foreign_keys(true)
             .busy_timeout(busy_timeout(options.timeout));
         let pool = |connections| {
-            SqlitePoolOptions::new().max_connections(connections).acquire_timeout(options.timeout)
+            // A thread of this process does not go away: what comes back is tested, and there is nothing to test again.
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(options.timeout)
+                .test_before_acquire(false)
         };
         let writer = pool(1)
             .acquire_timeout(options.timeout / 2)
             .after_connect(|connection, _| Box::pin(must_be_writable(connection)))
-            .after_release(|connection, _| Box::pin(is_clean(connection)))
+            .before_acquire(|connection, _| Box::pin(std::future::ready(Ok(is_clean(connection)))))
             .connect_with(connect.clone())
             .await
             .map_err(|error| unusable(&error))?;
-        // A reader begins no transaction, and a thread of this process does not go away: there is nothing to test.
-        let readers = pool(options.max_connections)
-            .test_before_acquire(false)
-            .connect_with(connect)
-            .await
-            .map_err(|error| unusable(&error))?;
+        let readers =
+            pool(options.max_connections).connect_with(connect).await.map_err(|error| unusable(&error))?;
         // More reads than there are cores would only wait for each other.
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let half = (options.max_connections / 2) as usize;
@@ -138,15 +138,14 @@ async fn must_be_writable(connection: &mut SqliteConnection) -> Result<(), sqlx:
     Ok(())
 }
 
-/// Whether a connection that comes back is outside of any transaction. What was still to be rolled back is done first:
-/// the driver answers in turn.
-async fn is_clean(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    connection.ping().await?;
+/// Whether a connection that came back is outside of any transaction. What was still to be rolled back is done by now: the
+/// pool asked it for a sign of life when it came back, and the driver answers in turn.
+fn is_clean(connection: &SqliteConnection) -> bool {
     let inside = connection.is_in_transaction();
     if inside {
         tracing::warn!("a connection to the database was left inside a transaction, and is replaced");
     }
-    Ok(!inside)
+    !inside
 }
 
 #[async_trait]

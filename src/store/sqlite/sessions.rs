@@ -1,6 +1,8 @@
 //! Sessions, in SQLite.
 
 use rocket::async_trait;
+use sqlx::Sqlite;
+use sqlx::pool::PoolConnection;
 use sqlx::query::QueryScalar;
 use sqlx::sqlite::SqlitePool;
 
@@ -46,7 +48,13 @@ pub(super) const FIND_SESSIONS: &str = concat!(
 
 #[async_trait]
 impl ReadSessions for SqlitePool {
-    async fn read_sessions(&self, ids: &[TokenHash]) -> Result<Vec<Found>, Error> {
+    type Connection = PoolConnection<Sqlite>;
+
+    async fn connect(&self) -> Result<Self::Connection, Error> {
+        Ok(self.acquire().await?)
+    }
+
+    async fn read_sessions(by: &mut Self::Connection, ids: &[TokenHash]) -> Result<Vec<Found>, Error> {
         let (statement, places) = match ids {
             [_] => (FIND_SESSION, 1),
             _ => (FIND_SESSIONS, TOGETHER),
@@ -54,7 +62,7 @@ impl ReadSessions for SqlitePool {
         let all = ids.iter().map(|id| Some(id.as_bytes().as_slice())).chain(std::iter::repeat(None));
         // As bytes: what is no text is a row's fault, and not the driver's.
         let query = all.take(places).fold(sqlx::query_scalar::<_, Vec<u8>>(statement), QueryScalar::bind);
-        sessions_of_text(&query.fetch_one(self).await?)
+        sessions_of_text(&query.fetch_one(&mut **by).await?)
     }
 }
 
