@@ -1,6 +1,6 @@
 //! How often guessing is allowed.
 //!
-//! An attempt is counted *before* its password is looked at, in one statement of the store, so that parallel guesses
+//! An attempt is counted *before* its password is looked at, in one act of the store, so that parallel guesses
 //! cannot overtake the count; a right password takes its attempt back. Three counts, each in a window:
 //!
 //! | count | stops | does not stop |
@@ -36,10 +36,10 @@ pub struct Limits {
 }
 
 /// A count that is to be taken back.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum Owed {
-    /// Of attempts, under this key.
-    Attempt(TokenHash),
+    /// Of one attempt, under these keys.
+    Attempt(Receipt),
     /// Of tries of the code that was mailed with this secret.
     Code(TokenHash),
 }
@@ -141,7 +141,9 @@ impl Limits {
     /// Takes an attempt back that could not be judged: in a moment, because the store may be what failed, and whoever waits
     /// for the answer should not wait for it twice.
     pub fn take_back_later(&self, receipt: Receipt) {
-        self.owe(receipt.0.into_iter().map(Owed::Attempt));
+        if !receipt.0.is_empty() {
+            self.owe(Owed::Attempt(receipt));
+        }
     }
 
     /// Counts a mail that anybody can ask for: against the client first, so that who asks too often uses up nobody's
@@ -161,7 +163,7 @@ impl Limits {
 
     /// Takes back the try of a mailed code that was right and came to nothing for another reason.
     pub(super) async fn take_back_code(&self, mailed: TokenHash) {
-        self.owe([Owed::Code(mailed)]);
+        self.owe(Owed::Code(mailed));
         self.settle_soon().await;
     }
 
@@ -184,11 +186,11 @@ impl Limits {
     pub async fn settle(&self) -> Result<(), store::Error> {
         while let Some(owed) = self.next_owed() {
             let returned = match &owed {
-                Owed::Attempt(key) => self.store.return_attempt(key).await,
+                Owed::Attempt(receipt) => self.store.return_attempts(&receipt.0).await,
                 Owed::Code(mailed) => self.store.return_code_attempt(mailed).await,
             };
             if let Err(error) = returned {
-                self.owe([owed]);
+                self.owe(owed);
                 return Err(error);
             }
         }
@@ -199,30 +201,29 @@ impl Limits {
         self.owed.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
-    fn owe(&self, counts: impl IntoIterator<Item = Owed>) {
+    fn owe(&self, count: Owed) {
         let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = OWED_MAX.saturating_sub(owed.len());
-        owed.extend(counts.into_iter().take(room));
+        if owed.len() < OWED_MAX {
+            owed.push(count);
+        }
     }
 
     /// Stops at the first counter that is over, so that a refused attempt does not use up the wider ones.
     async fn count(&self, counters: &[(TokenHash, i64)]) -> Result<Counted, store::Error> {
         self.settle().await?;
         let now = self.clock.now();
+        let counts = self.store.count_attempts(counters, now, self.config.window).await?;
         let mut counted = Vec::with_capacity(counters.len());
-        for (key, limit) in counters {
-            let state = match self.store.count_attempt(key, now, self.config.window).await {
-                Ok(state) => state,
-                Err(error) => {
-                    self.take_back_later(Receipt(counted));
-                    return Err(error);
-                }
-            };
+        for ((key, limit), state) in counters.iter().zip(&counts) {
             if state.count > *limit {
                 self.take_back(Receipt(counted)).await;
                 return Ok(Counted::Refused(hit(state.window_ends, now)));
             }
             counted.push(*key);
+        }
+        // Whoever counts less than all says that one is over.
+        if counted.len() < counters.len() {
+            return Err(store::Error::Corrupt("an attempt that was not counted".to_owned()));
         }
         Ok(Counted::Allowed(Receipt(counted)))
     }

@@ -13,6 +13,8 @@ on_both!(
     each_attempt_is_told_its_own_number,
     a_window_ends_and_starts_anew,
     attempts_can_be_taken_back,
+    several_are_counted_up_to_the_first_above_its_limit,
+    whoever_counts_several_at_once_waits_for_nobody_who_waits,
     the_oldest_go_first,
 );
 
@@ -46,16 +48,60 @@ async fn a_window_ends_and_starts_anew(fresh: &Fresh) {
     assert_eq!(count(fresh, &TokenHash::of("other"), NOW).await, (1, 100));
 }
 
+async fn several_are_counted_up_to_the_first_above_its_limit(fresh: &Fresh) {
+    let [one, two, three] = ["one", "two", "three"].map(TokenHash::of);
+    let count = async |limits: [i64; 3]| {
+        let counters = [(one, limits[0]), (two, limits[1]), (three, limits[2])];
+        let counted = fresh.store.count_attempts(&counters, NOW, 100).await.unwrap();
+        counted.iter().map(|count| count.count).collect::<Vec<_>>()
+    };
+    assert_eq!(count([1, 1, 1]).await, [1, 1, 1]);
+    assert_eq!(count([2, 1, 2]).await, [2, 2], "the second is above its limit, and the third not counted");
+    assert_eq!(count([1, 9, 9]).await, [3]);
+    assert_eq!(count([9, 9, 9]).await, [4, 3, 2]);
+    fresh.store.return_attempts(&[one, two, three]).await.unwrap();
+    assert_eq!(count([9, 9, 9]).await, [4, 3, 2]);
+    assert!(fresh.store.count_attempts(&[], NOW, 100).await.unwrap().is_empty());
+}
+
+/// Many people at a few addresses: each holds three counters, and shares two with others.
+async fn whoever_counts_several_at_once_waits_for_nobody_who_waits(fresh: &Fresh) {
+    let attempts: Vec<_> = (0..60)
+        .map(|number| {
+            let store = Arc::clone(&fresh.store);
+            let (account, address) = (format!("account {}", number % 4), format!("address {}", number % 3));
+            let keys = [
+                TokenHash::of_parts(&[&account, &address]),
+                TokenHash::of(&address),
+                TokenHash::of(&account),
+            ];
+            tokio::spawn(async move {
+                for _ in 0..3 {
+                    let counters = keys.map(|key| (key, i64::MAX));
+                    assert_eq!(store.count_attempts(&counters, NOW, 100).await.unwrap().len(), 3);
+                    store.return_attempts(&keys).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for attempt in attempts {
+        attempt.await.unwrap();
+    }
+    for key in ["account 0", "address 0"] {
+        assert_eq!(count(fresh, &TokenHash::of(key), NOW).await.0, 1, "all were taken back");
+    }
+}
+
 async fn attempts_can_be_taken_back(fresh: &Fresh) {
     let key = TokenHash::of("k");
     count(fresh, &key, NOW).await;
     count(fresh, &key, NOW).await;
-    fresh.store.return_attempt(&key).await.unwrap();
+    fresh.store.return_attempts(&[key]).await.unwrap();
     assert_eq!(count(fresh, &key, NOW).await.0, 2);
     fresh.store.forget_attempts(&key).await.unwrap();
-    fresh.store.return_attempt(&key).await.unwrap();
+    fresh.store.return_attempts(&[key]).await.unwrap();
     assert_eq!(count(fresh, &key, NOW).await.0, 1, "there is no credit");
-    fresh.store.return_attempt(&key).await.unwrap();
+    fresh.store.return_attempts(&[key]).await.unwrap();
     assert_eq!(
         fresh.store.delete_ended_attempts(NOW.plus(101), 10).await.unwrap(),
         0,

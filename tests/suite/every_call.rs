@@ -15,7 +15,7 @@ use crate::dump::{Dump, difference};
 use crate::faults::Fault;
 
 /// Calls that are not needed for the answer: it is given all the same, and what they were to do is done later.
-const NOT_NEEDED: [&str; 4] = ["return_attempt", "strengthen_hash", "append_audit", "end_oldest_sessions"];
+const NOT_NEEDED: [&str; 4] = ["return_attempts", "strengthen_hash", "append_audit", "end_oldest_sessions"];
 
 /// Unsafe routes that ask the store nothing with these fields: three by their nature, and those which go on with a second
 /// factor or a passkey that was begun elsewhere.
@@ -210,7 +210,7 @@ async fn drive(app: &App, dump: &Dump, driven: &Driven, calls: usize, usual: u16
             }
             // The account was made: that its mail could not be counted, and so was not sent, does not unmake it.
             let made = driven.route.ends_with("/signup") && healthy >= 2;
-            let not_needed = |name: &&str| NOT_NEEDED.contains(name) || (made && *name == "count_attempt");
+            let not_needed = |name: &&str| NOT_NEEDED.contains(name) || (made && *name == "count_attempts");
             if met.iter().all(not_needed) {
                 assert_eq!(answer.status, usual, "{label}: {}", answer.body);
                 ada = person(app, driven, number).await;

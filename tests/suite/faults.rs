@@ -207,8 +207,8 @@ delegate! {
         fn reseal_tokens(account: &str, old: &str, new: &str) -> bool;
     }
     Attempts {
-        fn count_attempt(key: &TokenHash, now: Timestamp, window: i64) -> AttemptCount;
-        fn return_attempt(key: &TokenHash) -> ();
+        fn count_attempts(counters: &[(TokenHash, i64)], now: Timestamp, window: i64) -> Vec<AttemptCount>;
+        fn return_attempts(keys: &[TokenHash]) -> ();
         fn forget_attempts(key: &TokenHash) -> ();
         fn delete_ended_attempts(before: Timestamp, limit: u32) -> u64;
     }

@@ -1,6 +1,7 @@
 //! Attempts, in SQLite.
 
 use rocket::async_trait;
+use sqlx::{Executor, Sqlite};
 
 use super::{SqliteStore, expired};
 use crate::clock::Timestamp;
@@ -9,28 +10,45 @@ use crate::store::{AttemptCount, Attempts, Error, sql};
 
 #[async_trait]
 impl Attempts for SqliteStore {
-    async fn count_attempt(
+    async fn count_attempts(
         &self,
-        key: &TokenHash,
+        counters: &[(TokenHash, i64)],
         now: Timestamp,
         window: i64,
-    ) -> Result<AttemptCount, Error> {
-        let query = sqlx::query_as::<_, (i64, i64)>(sql::attempts::COUNT_ATTEMPT)
-            .bind(key.as_bytes().as_slice())
-            .bind(now.0)
-            .bind(window);
-        // Read to its end: only then it is known to be committed.
-        let counted = self.bounded(async { Ok(query.fetch_all(&self.writer).await?) }).await?;
-        let (count, ends) = counted.first().copied().ok_or(sqlx::Error::RowNotFound)?;
-        Ok(AttemptCount { count, window_ends: Timestamp(ends) })
+    ) -> Result<Vec<AttemptCount>, Error> {
+        self.bounded(async {
+            if let [(key, _)] = counters {
+                return Ok(vec![count(&self.writer, key, now, window).await?]);
+            }
+            let mut act = self.begin().await?;
+            let mut counts = Vec::with_capacity(counters.len());
+            for (key, limit) in counters {
+                let counted = count(&mut *act, key, now, window).await?;
+                counts.push(counted);
+                if counted.count > *limit {
+                    break;
+                }
+            }
+            act.commit().await?;
+            Ok(counts)
+        })
+        .await
     }
 
-    async fn return_attempt(&self, key: &TokenHash) -> Result<(), Error> {
-        let statement = |text| sqlx::query(text).bind(key.as_bytes().as_slice());
-        if !self.change(statement(sql::attempts::RETURN_LAST_ATTEMPT)).await? {
-            self.change(statement(sql::attempts::RETURN_ATTEMPT)).await?;
-        }
-        Ok(())
+    async fn return_attempts(&self, keys: &[TokenHash]) -> Result<(), Error> {
+        self.bounded(async {
+            let mut act = self.begin().await?;
+            for key in keys {
+                let statement = |text| sqlx::query(text).bind(key.as_bytes().as_slice());
+                let last = statement(sql::attempts::RETURN_LAST_ATTEMPT).execute(&mut *act).await?;
+                if last.rows_affected() == 0 {
+                    statement(sql::attempts::RETURN_ATTEMPT).execute(&mut *act).await?;
+                }
+            }
+            act.commit().await?;
+            Ok(())
+        })
+        .await
     }
 
     async fn forget_attempts(&self, key: &TokenHash) -> Result<(), Error> {
@@ -42,4 +60,20 @@ impl Attempts for SqliteStore {
     async fn delete_ended_attempts(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
         self.delete_batch(expired::ATTEMPTS, before, limit).await
     }
+}
+
+async fn count(
+    by: impl Executor<'_, Database = Sqlite>,
+    key: &TokenHash,
+    now: Timestamp,
+    window: i64,
+) -> Result<AttemptCount, Error> {
+    let query = sqlx::query_as::<_, (i64, i64)>(sql::attempts::COUNT_ATTEMPT)
+        .bind(key.as_bytes().as_slice())
+        .bind(now.0)
+        .bind(window);
+    // Read to its end: only then it is known to be committed, where it is an act by itself.
+    let counted = query.fetch_all(by).await?;
+    let (count, ends) = counted.first().copied().ok_or(sqlx::Error::RowNotFound)?;
+    Ok(AttemptCount { count, window_ends: Timestamp(ends) })
 }
