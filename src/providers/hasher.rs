@@ -4,10 +4,7 @@
 //! every core; so at most one hash per core runs at a time, a bounded number waits, and nobody waits longer than a
 //! deadline. Beyond that the answer is "try again in a moment", at once, and everything else stays responsive. The memory
 //! is lent from hash to hash and given back when the last one ends: see `working_memory.rs`.
-//!
-//! Each hash has a thread of its own that stands behind all others for a core ([`POLITENESS`]): somebody who waits for a
-//! page does not wait for the passwords of others. To make a thread takes a thousandth of what a hash takes, and one that
-//! was made polite cannot be made anything else again, so it is not lent to other work.
+//! The threads that hash stand behind all others for a core: see `polite_threads.rs`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,15 +16,11 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
 use super::door::{Door, Turn};
+use super::polite_threads::PoliteThreads;
 use super::working_memory::{WorkingMemories, WorkingMemory};
 use crate::config::CredentialsConfig;
 use crate::metrics::{self, Hashing};
 use crate::secret::{EntropyError, Password, random_bytes};
-
-/// What is added to the niceness of a thread that hashes: it gets about a tenth of what others get, and all that they
-/// leave.
-#[cfg(unix)]
-const POLITENESS: i32 = 10;
 
 /// Why nothing was hashed.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +66,7 @@ struct Inner {
     params: Params,
     cores: Arc<Semaphore>,
     all_cores: usize,
+    threads: PoliteThreads,
     door: Door,
     places: Arc<Semaphore>,
     all_places: usize,
@@ -107,6 +101,7 @@ impl Hasher {
                 argon2,
                 cores: Arc::new(Semaphore::new(cores)),
                 all_cores: cores,
+                threads: PoliteThreads::new(cores),
                 door: Door::new(all_places),
                 places: Arc::new(Semaphore::new(all_places)),
                 all_places,
@@ -159,7 +154,7 @@ impl Hasher {
         .await?
     }
 
-    /// Runs `work` on a blocking thread once a core is free, or says that it is busy.
+    /// Runs `work` on a thread for it once a core is free, or says that it is busy.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut WorkingMemory) -> T + Send + 'static,
@@ -177,9 +172,7 @@ impl Hasher {
         // The permits travel with the work: a request that is dropped meanwhile does not free a core that is in use.
         let inner = Arc::clone(&self.inner);
         let (tell, told) = oneshot::channel();
-        let worker = std::thread::Builder::new().name("password".to_owned());
-        let begun = worker.spawn(move || {
-            be_polite();
+        let begun = self.inner.threads.run(move || {
             let mut memory = inner.memories.take();
             let done = work(&mut memory);
             match inner.all_places.saturating_sub(inner.places.available_permits()) {
@@ -197,14 +190,6 @@ impl Hasher {
         });
         begun.map_err(failed)?;
         told.await.map_err(failed)
-    }
-}
-
-/// Lets every other thread of the machine go first. Where that cannot be asked for, hashing goes on as it is.
-fn be_polite() {
-    #[cfg(unix)]
-    if let Err(error) = rustix::process::nice(POLITENESS) {
-        tracing::debug!(%error, "a thread that hashes has the priority of all others");
     }
 }
 

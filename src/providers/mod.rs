@@ -27,6 +27,7 @@ mod oauth;
 mod oidc;
 pub mod passkeys;
 pub mod passwords;
+mod polite_threads;
 mod profile;
 pub mod recovery;
 mod token_endpoint;

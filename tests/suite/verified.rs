@@ -170,3 +170,26 @@ async fn what_only_looks_like_a_known_token_is_refused() {
         }
     }
 }
+
+/// The memory knows a cookie by its text as it was sent, and what was sent is no other session for being spelled otherwise.
+#[rocket::async_test]
+async fn another_spelling_of_a_cookie_is_the_same_session() {
+    for strategy in STRATEGIES {
+        let app = App::new(strategy).await;
+        let mut ada = warm(&app, "ada@example.com").await;
+        let sent = ada.session().unwrap();
+        let plain = percent_encoding::percent_decode_str(sent).decode_utf8().unwrap().into_owned();
+        let spelled: String = plain.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let mut spellings = [plain, spelled]
+            .map(|value| app.browser().with_only_cookies(&format!("next-auth.session-token={value}")));
+        for _ in 0..2 {
+            for other in &mut spellings {
+                assert_eq!(other.me().await, (200, "ada@example.com".to_owned()), "{strategy}");
+            }
+        }
+        assert_eq!(ada.sign_out().await.status, 200);
+        for other in &mut spellings {
+            assert_eq!(other.me().await, (401, "session_revoked".to_owned()), "{strategy}");
+        }
+    }
+}
