@@ -142,12 +142,14 @@ fn is_html(content_type: &str) -> bool {
 /// A header that the application set itself is left as it is.
 fn add_security_headers(response: &mut Response<'_>, given: &Given, secure: bool) {
     // With `no-referrer`, browsers post a page's own form with `Origin: null`. `same-origin` tells other sites as little.
-    // What opened a window matters to pages only (ASVS 5.0, 3.4.8).
-    let (policy, referrer, opener) = if given.is_html {
-        (CONTENT_SECURITY_POLICY, "same-origin", Some("same-origin"))
+    let (policy, referrer) = if given.is_html {
+        (CONTENT_SECURITY_POLICY, "same-origin")
     } else {
-        ("default-src 'none'; frame-ancestors 'none'", "no-referrer", None)
+        ("default-src 'none'; frame-ancestors 'none'", "no-referrer")
     };
+    // What opened a window matters to pages (ASVS 5.0, 3.4.8), and browsers look at each step on the way to one.
+    let leads_to_a_page = given.is_html || response.status().class().is_redirection();
+    let opener = leads_to_a_page.then_some("same-origin");
     let transport = secure.then_some(STRICT_TRANSPORT_SECURITY);
     let values = [Some(policy), Some(referrer), opener, Some("nosniff"), transport];
     for ((name, value), is_given) in SECURITY_HEADERS.into_iter().zip(values).zip(given.security) {

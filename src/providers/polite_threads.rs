@@ -22,48 +22,44 @@ type Work = Box<dyn FnOnce() + Send>;
 #[derive(Debug)]
 pub(super) struct PoliteThreads {
     count: usize,
-    begun: Mutex<Option<Sender<Work>>>,
+    begun: Mutex<Begun>,
+}
+
+/// The threads there are, which end when nobody can send them anything any more.
+#[derive(Debug)]
+struct Begun {
+    threads: usize,
+    sender: Sender<Work>,
+    receiver: Arc<Mutex<Receiver<Work>>>,
 }
 
 impl PoliteThreads {
     /// None yet.
     pub(super) fn new(count: usize) -> Self {
-        Self { count, begun: Mutex::default() }
+        let (sender, receiver) = mpsc::channel();
+        let begun = Begun { threads: 0, sender, receiver: Arc::new(Mutex::new(receiver)) };
+        Self { count, begun: Mutex::new(begun) }
     }
 
-    /// Has this done by the next thread that is free.
+    /// Has this done by the next thread that is free. Threads that are missing are begun first; fewer will do meanwhile.
     ///
     /// # Errors
     /// When there is no thread, and the system gives none; `work` is dropped then.
     pub(super) fn run(&self, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
         let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        let threads = match begun.take() {
-            Some(threads) => threads,
-            None => begin(self.count)?,
-        };
-        let gone = |_| std::io::Error::other("the threads that hash have ended");
-        threads.send(Box::new(work)).map_err(gone)?;
-        *begun = Some(threads);
-        Ok(())
-    }
-}
-
-/// Threads that end when nobody can send them anything any more. Fewer than asked for will do.
-fn begin(count: usize) -> std::io::Result<Sender<Work>> {
-    let (sender, receiver) = mpsc::channel();
-    let receiver = Arc::new(Mutex::new(receiver));
-    let mut refused = None;
-    let mut begun = 0;
-    for _ in 0..count {
-        let receiver = Arc::clone(&receiver);
-        match std::thread::Builder::new().name("password".to_owned()).spawn(move || serve(&receiver)) {
-            Ok(_) => begun += 1,
-            Err(error) => refused = Some(error),
+        while begun.threads < self.count {
+            let receiver = Arc::clone(&begun.receiver);
+            match std::thread::Builder::new().name("password".to_owned()).spawn(move || serve(&receiver)) {
+                Ok(_) => begun.threads += 1,
+                Err(error) if begun.threads == 0 => return Err(error),
+                Err(error) => {
+                    tracing::warn!(%error, threads = begun.threads, "there are fewer threads that hash than cores");
+                    break;
+                }
+            }
         }
-    }
-    match refused {
-        Some(error) if begun == 0 => Err(error),
-        _ => Ok(sender),
+        let gone = |_| std::io::Error::other("the threads that hash have ended");
+        begun.sender.send(Box::new(work)).map_err(gone)
     }
 }
 

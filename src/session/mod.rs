@@ -146,7 +146,7 @@ impl Sessions {
             let row_read = (self.ages.strategy == Strategy::Database).then_some(asked);
             let until = self.sure_until(&session);
             let entry = Entry::new(Arc::clone(&session), now, until, secrets).stored(row_read, generation);
-            self.verified.keep(sent, carrier, entry, epoch);
+            self.keep((sent, text), carrier, entry, epoch);
             return Ok(session);
         }
         match self.ages.strategy {
@@ -154,11 +154,19 @@ impl Sessions {
                 let session = Arc::new(self.jwt.read(text, carrier, now)?);
                 let until = self.sure_until(&session);
                 let entry = Entry::new(Arc::clone(&session), now, until, secrets);
-                self.verified.keep(sent, carrier, entry, epoch);
+                self.keep((sent, text), carrier, entry, epoch);
                 Ok(session)
             }
             // Only the service that keeps the rows can tell.
             Strategy::Database => Err(SessionError::Unavailable),
+        }
+    }
+
+    /// Remembers what was verified, by the text that was sent when that is one of the two that everybody sends: whoever spells
+    /// theirs in a thousand ways is not remembered a thousand times.
+    fn keep(&self, (sent, text): (&str, &str), carrier: Carrier, entry: Entry, epoch: u64) {
+        if sent == text || sent == encode_component(text) {
+            self.verified.keep(sent, carrier, entry, epoch);
         }
     }
 

@@ -165,7 +165,8 @@ impl SignIn {
         Ok(())
     }
 
-    /// Renews a session carried by `presented`. `None` when another request renewed or ended it meanwhile.
+    /// Renews a session carried by the cookie value `presented`, as it was sent. `None` when another request renewed or ended it
+    /// meanwhile.
     ///
     /// # Errors
     /// [`SignInError`]; the session is as it was then.

@@ -63,6 +63,8 @@ struct Shared<R> {
     timeout: Duration,
     /// Reads that may be under way at a time.
     at_once: usize,
+    /// Reads that are made by one connection, in a row.
+    by_one: u32,
     queue: Mutex<Queue>,
 }
 
@@ -79,10 +81,11 @@ struct LookUp {
 }
 
 impl<R: ReadSessions> SessionReads<R> {
-    /// Look-ups by this reader: so many reads `at_once`, each bounded by `timeout`.
+    /// Look-ups by this reader: so many reads `at_once`, each bounded by `timeout`. With none, there is one at a time, and it
+    /// keeps no connection: others wait for it.
     pub(super) fn new(reader: R, at_once: usize, timeout: Duration) -> Self {
-        let queue = Mutex::default();
-        Self { shared: Arc::new(Shared { reader, timeout, at_once: at_once.max(1), queue }) }
+        let (queue, by_one) = (Mutex::default(), if at_once == 0 { 1 } else { READS_OF_A_CONNECTION });
+        Self { shared: Arc::new(Shared { reader, timeout, at_once: at_once.max(1), by_one, queue }) }
     }
 
     /// The session with this id, and its user.
@@ -195,14 +198,14 @@ impl<R: ReadSessions> Place<R> {
 
     /// By the connection that the last read was made by, or by another when that failed.
     async fn read_now(&mut self, ids: &[TokenHash]) -> Result<Vec<Found>, Error> {
-        let kept = self.connection.take().filter(|_| self.reads < READS_OF_A_CONNECTION);
+        let kept = self.connection.take();
         self.reads = if kept.is_some() { self.reads + 1 } else { 1 };
         let mut connection = match kept {
             Some(connection) => connection,
             None => self.shared.reader.connect().await?,
         };
         let found = R::read_sessions(&mut connection, ids).await?;
-        self.connection = Some(connection);
+        self.connection = Some(connection).filter(|_| self.reads < self.shared.by_one);
         Ok(found)
     }
 }
@@ -344,6 +347,16 @@ mod tests {
         assert_eq!(told(asked).await, expected);
         assert_eq!(reader.sizes(), [1, 4], "the first was read for at once, the others together");
         assert_eq!(reader.connections(), 1, "by the same connection");
+    }
+
+    #[tokio::test]
+    async fn the_only_connection_is_given_back_after_each_read() {
+        let reader = Reader::new(0);
+        let reads = reads(&reader, 0);
+        let asked = ask(&reads, &["first", "one", "two"]).await;
+        reader.allowed.add_permits(2);
+        told(asked).await;
+        assert_eq!((reader.sizes(), reader.connections()), (vec![1, 2], 2));
     }
 
     #[tokio::test]
