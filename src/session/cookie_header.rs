@@ -33,6 +33,21 @@ pub enum Found<'a> {
     Value(Cow<'a, str>),
 }
 
+impl Found<'_> {
+    /// What was sent, percent-decoded once.
+    pub(super) fn decoded(self) -> Self {
+        let Self::Value(sent) = self else { return self };
+        // Session tokens hold no percent sign, and are long.
+        if memchr::memchr(b'%', sent.as_bytes()).is_none() {
+            return Self::Value(sent);
+        }
+        match String::from_utf8(unescaped(sent.as_bytes())) {
+            Ok(text) => Self::Value(Cow::Owned(text)),
+            Err(_) => Self::Unusable,
+        }
+    }
+}
+
 /// A cookie's name made ready for a search. To be made once, at launch: every guarded request searches for it.
 #[derive(Debug, Clone)]
 pub struct SoughtName {
@@ -81,19 +96,13 @@ impl<'a> CookieHeader<'a> {
     #[must_use]
     pub fn find(&self, name: &str) -> Found<'a> {
         let pieces = self.lines().flat_map(pieces);
-        match one_of(pieces.filter_map(|piece| value_after(skip_blanks(piece).strip_prefix(name)?))) {
-            Found::Value(value) => decoded(value),
-            found => found,
-        }
+        one_of(pieces.filter_map(|piece| value_after(skip_blanks(piece).strip_prefix(name)?))).decoded()
     }
 
     /// The same, of a name that was made ready.
     #[must_use]
     pub fn find_sought(&self, sought: &SoughtName) -> Found<'a> {
-        match one_of(self.lines().flat_map(|line| sought.values(line))) {
-            Found::Value(value) => decoded(value),
-            found => found,
-        }
+        one_of(self.lines().flat_map(|line| sought.values(line))).decoded()
     }
 
     /// What follows `prefix` in the names that begin with it, in the order of the header.
@@ -120,10 +129,7 @@ impl<'a> CookieHeader<'a> {
     /// Most of a header is other people's: it is passed over at the pace of a search for the name.
     #[must_use]
     pub fn find_chunked(&self, sought: &SoughtName) -> Found<'a> {
-        match self.find_chunked_as_sent(sought) {
-            Found::Value(value) => decoded(value),
-            found => found,
-        }
+        self.find_chunked_as_sent(sought).decoded()
     }
 
     /// The same, not decoded: what was sent before is known by its text.
@@ -217,18 +223,6 @@ fn skip_blanks(text: &str) -> &str {
 
 fn trim(text: &str) -> &str {
     text.trim_matches(BLANKS)
-}
-
-/// A value as it was sent, percent-decoded once.
-pub(super) fn decoded(sent: Cow<'_, str>) -> Found<'_> {
-    // Session tokens hold no percent sign, and are long.
-    if memchr::memchr(b'%', sent.as_bytes()).is_none() {
-        return Found::Value(sent);
-    }
-    match String::from_utf8(unescaped(sent.as_bytes())) {
-        Ok(text) => Found::Value(Cow::Owned(text)),
-        Err(_) => Found::Unusable,
-    }
 }
 
 /// Percent-decoded. A sealed id holds a few escapes in a long text, so what stands between them is copied in one go: the

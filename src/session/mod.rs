@@ -209,7 +209,7 @@ fn read_from(sent: &str, carrier: Carrier) -> Result<Cow<'_, str>, SessionError>
 
 /// The value of a cookie that was sent like this, when it is a text.
 fn value_of(sent: &str) -> Option<Cow<'_, str>> {
-    match cookie_header::decoded(Cow::Borrowed(sent)) {
+    match Found::Value(Cow::Borrowed(sent)).decoded() {
         Found::Value(value) => Some(value),
         Found::Absent | Found::Unusable => None,
     }

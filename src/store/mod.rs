@@ -23,6 +23,7 @@ mod batches;
 mod errors;
 mod factors;
 mod file;
+mod kept;
 mod moving;
 mod postgres;
 mod revocations;

@@ -11,44 +11,24 @@
 //!   nobody else: when a statement fails, each session is read by itself, as long as there is time.
 //! - A read is a task of its own: whoever goes away meanwhile takes nobody along.
 //!
-//! A connection is kept from one read to the next while somebody waits: the pool tests each that it lends or takes back, and
-//! that takes as long as a read.
+//! A connection is kept from one read to the next while somebody waits: see `kept.rs`.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rocket::async_trait;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Error;
-use crate::model::{SessionRecord, User};
+use super::kept::{Found, Kept, ReadSessions, TOGETHER};
 use crate::secret::TokenHash;
 
-/// Sessions read by one statement at most.
-pub(super) const TOGETHER: usize = 16;
-
-/// A session and its user.
-pub(super) type Found = (SessionRecord, User);
 /// What a look-up is told.
 type Answer = Result<Option<Found>, Error>;
 
-/// Reads by one connection until it is given back all the same, and the pool may test and replace it.
+/// Reads by one connection in a row, while somebody waits.
 const READS_OF_A_CONNECTION: u32 = 1000;
-
-/// Whoever can read sessions by their ids, up to [`TOGETHER`] at a time.
-#[async_trait]
-pub(super) trait ReadSessions: Send + Sync + 'static {
-    /// What is read by; dropping it gives it back.
-    type Connection: Send;
-
-    /// A connection that works.
-    async fn connect(&self) -> Result<Self::Connection, Error>;
-
-    /// Those of the sessions that exist, in any order. It fails when any of their rows means nothing.
-    async fn read_sessions(by: &mut Self::Connection, ids: &[TokenHash]) -> Result<Vec<Found>, Error>;
-}
 
 /// The look-ups of a store.
 #[derive(Debug)]
@@ -92,9 +72,8 @@ impl<R: ReadSessions> SessionReads<R> {
     pub(super) async fn find(&self, id: TokenHash) -> Answer {
         let (tell, told) = oneshot::channel();
         if self.shared.wants_another_read(LookUp { id, tell }) {
-            let place =
-                Place { shared: Arc::clone(&self.shared), connection: None, reads: 0, is_left: false };
-            tokio::spawn(place.work());
+            let kept = Kept::new(self.shared.by_one);
+            tokio::spawn(Place { shared: Arc::clone(&self.shared), kept, is_left: false }.work());
         }
         told.await.unwrap_or_else(|_| Err(Error::Unavailable("a read was given up".to_owned())))
     }
@@ -118,10 +97,7 @@ impl<R> Shared<R> {
 /// A place among the reads under way.
 struct Place<R: ReadSessions> {
     shared: Arc<Shared<R>>,
-    /// What the last read was made by, if it succeeded.
-    connection: Option<R::Connection>,
-    /// How many were made by it.
-    reads: u32,
+    kept: Kept<R>,
     is_left: bool,
 }
 
@@ -193,20 +169,8 @@ impl<R: ReadSessions> Place<R> {
 
     async fn read_by(&mut self, until: Instant, ids: &[TokenHash]) -> Result<Vec<Found>, Error> {
         let late = |_| Err(Error::Unavailable("no answer in time".to_owned()));
-        tokio::time::timeout_at(until, self.read_now(ids)).await.unwrap_or_else(late)
-    }
-
-    /// By the connection that the last read was made by, or by another when that failed.
-    async fn read_now(&mut self, ids: &[TokenHash]) -> Result<Vec<Found>, Error> {
-        let kept = self.connection.take();
-        self.reads = if kept.is_some() { self.reads + 1 } else { 1 };
-        let mut connection = match kept {
-            Some(connection) => connection,
-            None => self.shared.reader.connect().await?,
-        };
-        let found = R::read_sessions(&mut connection, ids).await?;
-        self.connection = Some(connection).filter(|_| self.reads < self.shared.by_one);
-        Ok(found)
+        let read = self.kept.read(&self.shared.reader, ids);
+        tokio::time::timeout_at(until, read).await.unwrap_or_else(late)
     }
 }
 
@@ -220,11 +184,12 @@ fn answer(read: &Result<Vec<Found>, Error>, id: &TokenHash) -> Answer {
 mod tests {
     use std::time::Duration;
 
+    use rocket::async_trait;
     use tokio::sync::Semaphore;
 
     use super::*;
     use crate::clock::Timestamp;
-    use crate::model::{AuthMethod, Email, SecurityStamp, Strategy, UserId};
+    use crate::model::{AuthMethod, Email, SecurityStamp, SessionRecord, Strategy, User, UserId};
     use crate::secret::hex;
 
     /// Reads when it is allowed to, and notes what was read together.

@@ -11,8 +11,8 @@ use super::{PostgresStore, expired};
 use crate::clock::Timestamp;
 use crate::model::{SecurityStamp, SessionRecord, Subject, User, UserId};
 use crate::secret::TokenHash;
+use crate::store::kept::{Found, ReadSessions};
 use crate::store::rows::{SessionAndUserRow, SessionRow, all, hash};
-use crate::store::session_reads::{Found, ReadSessions};
 use crate::store::{Error, Inserted, Replaced, Sessions, sql};
 
 pub(super) const INSERT_SESSION: &str = "INSERT INTO sessions (id, user_id, strategy, method, authenticated_at, expires_at, \

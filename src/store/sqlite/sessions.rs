@@ -12,8 +12,8 @@ use super::{SqliteStore, expired};
 use crate::clock::Timestamp;
 use crate::model::{SecurityStamp, SessionRecord, Subject, User, UserId};
 use crate::secret::TokenHash;
+use crate::store::kept::{Found, ReadSessions, TOGETHER};
 use crate::store::rows::{SessionRow, all, hash, sessions_of_text};
-use crate::store::session_reads::{Found, ReadSessions, TOGETHER};
 use crate::store::{Error, Inserted, Replaced, Sessions, sql};
 
 pub(super) const INSERT_SESSION: &str = "INSERT INTO sessions (id, user_id, strategy, method, authenticated_at, expires_at, \
