@@ -18,6 +18,8 @@ use crate::store::{self, Store, in_batches};
 
 /// How often expired rows are looked for.
 const CLEAN_EVERY: Duration = Duration::from_mins(1);
+/// How often what is owed to whoever did nothing wrong is taken back.
+const SETTLE_EVERY: Duration = Duration::from_secs(1);
 /// How long a refusal waits to be written, together with others.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
 /// When they are looked for first: a process that is restarted again and again cleans up, too.
@@ -80,8 +82,8 @@ pub(crate) fn spawn_background(rocket: &Rocket<Orbit>) {
         Arc::clone(&background.revocations),
         Arc::clone(&heard),
     ));
-    let (sessions, limits) = (Arc::clone(&background.sessions), background.limits.clone());
-    let follow = tokio::spawn(follow_revocations(sessions, limits, heard));
+    let follow = tokio::spawn(follow_revocations(Arc::clone(&background.sessions), heard));
+    let settle = tokio::spawn(settle(background.limits.clone()));
     let clean = tokio::spawn(clean_up(
         Arc::clone(&background.store),
         Arc::clone(&background.revocations),
@@ -92,7 +94,7 @@ pub(crate) fn spawn_background(rocket: &Rocket<Orbit>) {
     }
     if let Ok(mut tasks) = background.tasks.lock() {
         let reseal = tokio::spawn(background.resealing.clone().follow());
-        tasks.extend([listen, follow, clean, reseal]);
+        tasks.extend([listen, follow, settle, clean, reseal]);
         tasks.extend(watch(background));
     }
 }
@@ -155,19 +157,31 @@ async fn pass_on(ear: &Notify, list: &RevocationList, heard: &Notify) -> store::
 
 /// Learns what other processes revoked: at once when it is heard of, and every [`REFRESH_EVERY`] besides. A store that is
 /// down is asked again and again: the list goes stale meanwhile, and guards say "unknown".
-/// What is owed from an outage is settled as soon as the store answers again.
-async fn follow_revocations(sessions: Arc<Sessions>, limits: Limits, heard: Arc<Notify>) {
+async fn follow_revocations(sessions: Arc<Sessions>, heard: Arc<Notify>) {
     let mut was_down = false;
     loop {
         tokio::time::timeout(REFRESH_EVERY, heard.notified()).await.ok();
-        let outcome = match sessions.refresh_revocations().await {
-            Ok(()) => limits.settle().await,
-            Err(error) => Err(error),
-        };
+        let outcome = sessions.refresh_revocations().await;
         match &outcome {
             Err(error) if !was_down => tracing::error!(%error, "revocations cannot be followed"),
             Ok(()) if was_down => tracing::info!("revocations are followed again"),
             _ => {}
+        }
+        was_down = outcome.is_err();
+    }
+}
+
+/// Settles what is owed from an outage, at most [`SETTLE_EVERY`] after the store answers again. Apart from the list: to
+/// settle is to write, and a disk that is slow to write must not make guards say "unknown".
+async fn settle(limits: Limits) {
+    let mut was_down = false;
+    loop {
+        tokio::time::sleep(SETTLE_EVERY).await;
+        let outcome = limits.settle().await;
+        if let Err(error) = &outcome
+            && !was_down
+        {
+            tracing::warn!(%error, "attempts cannot be taken back yet");
         }
         was_down = outcome.is_err();
     }
