@@ -28,7 +28,7 @@ const NOT_NEEDED: [&str; 9] = [
     "use_access_token",
     "reseal_tokens",
     "reseal_totp",
-    // After something ended: the list learns of it a second later.
+    // After something ended: the list learns of it a second later. To a guard it is needed.
     "revocations_after",
 ];
 
@@ -122,7 +122,15 @@ fn changed(before: &str, after: &str) -> BTreeSet<String> {
 
 /// Whether the request did what it is for: the call that does it came before the fault, or nothing failed that is needed.
 fn is_done(act: Act, course: &Course) -> bool {
-    course.passed.contains(&act.call()) || course.met.iter().all(|call| NOT_NEEDED.contains(call))
+    course.passed.contains(&act.call())
+        || !is_guards_question(course) && course.met.iter().all(|call| NOT_NEEDED.contains(call))
+}
+
+/// Whether what failed is what a guard asks when the list could not be read for seconds, as on a machine that is busy
+/// with other things: is this session revoked? Nothing but the session is looked up before that.
+fn is_guards_question(course: &Course) -> bool {
+    course.met.first() == Some(&"revocations_after")
+        && course.passed.iter().all(|call| *call == "find_session")
 }
 
 // ASVS: 16.5.3
