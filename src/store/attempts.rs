@@ -21,7 +21,7 @@ pub trait Attempts: Send + Sync {
     /// Counts one attempt under each key and tells the new counts, up to and with the first that is above its limit: of
     /// parallel attempts each is told another number. A window starts with its first attempt and lasts `window` seconds. It
     /// is one act, which holds the counters in the order of `counters`: whoever counts several at a time, or takes them
-    /// back, names those of one kind in the same place, or two of them wait for each other.
+    /// back, names those of one kind in the same place, or two of them wait for each other. Each is named once.
     async fn count_attempts(
         &self,
         counters: &[(TokenHash, i64)],

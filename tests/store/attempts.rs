@@ -62,6 +62,12 @@ async fn several_are_counted_up_to_the_first_above_its_limit(fresh: &Fresh) {
     fresh.store.return_attempts(&[one, two, three]).await.unwrap();
     assert_eq!(count([9, 9, 9]).await, [4, 3, 2]);
     assert!(fresh.store.count_attempts(&[], NOW, 100).await.unwrap().is_empty());
+    fresh.store.return_attempts(&[]).await.unwrap();
+    // Who is above a limit in a window that has ended is above none.
+    let counters = [(one, 1), (two, 0), (three, 9)];
+    let counted = fresh.store.count_attempts(&counters, NOW.plus(100), 100).await.unwrap();
+    assert_eq!(counted.iter().map(|count| count.count).collect::<Vec<_>>(), [1, 1], "a limit of nothing");
+    assert_eq!(counted.iter().map(|count| count.window_ends.since(NOW)).collect::<Vec<_>>(), [200, 200]);
 }
 
 /// Many people at a few addresses: each holds three counters, and shares two with others.

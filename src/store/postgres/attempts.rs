@@ -8,6 +8,16 @@ use crate::clock::Timestamp;
 use crate::secret::TokenHash;
 use crate::store::{AttemptCount, Attempts, Error, sql};
 
+/// The casts tell PostgreSQL the types of what is added.
+pub(super) const COUNT_ATTEMPT: &str = "INSERT INTO attempts (key, count, window_ends) \
+     VALUES ($1, 1, CAST($2 AS BIGINT) + CAST($3 AS BIGINT)) ON CONFLICT (key) DO UPDATE SET \
+     count = CASE WHEN attempts.window_ends <= $2 THEN 1 ELSE attempts.count + 1 END, \
+     window_ends = CASE WHEN attempts.window_ends <= $2 THEN excluded.window_ends ELSE attempts.window_ends END \
+     RETURNING count, window_ends";
+/// A counter of nothing says nothing: its row goes, or a flood of names that were all taken back would fill the table.
+pub(super) const RETURN_LAST_ATTEMPT: &str = "DELETE FROM attempts WHERE key = $1 AND count <= 1";
+pub(super) const RETURN_ATTEMPT: &str = "UPDATE attempts SET count = count - 1 WHERE key = $1 AND count > 0";
+
 #[async_trait]
 impl Attempts for PostgresStore {
     async fn count_attempts(
@@ -40,9 +50,9 @@ impl Attempts for PostgresStore {
             let mut act = self.begin().await?;
             for key in keys {
                 let statement = |text| sqlx::query(text).bind(key.as_bytes().as_slice());
-                let last = statement(sql::attempts::RETURN_LAST_ATTEMPT).execute(&mut *act).await?;
+                let last = statement(RETURN_LAST_ATTEMPT).execute(&mut *act).await?;
                 if last.rows_affected() == 0 {
-                    statement(sql::attempts::RETURN_ATTEMPT).execute(&mut *act).await?;
+                    statement(RETURN_ATTEMPT).execute(&mut *act).await?;
                 }
             }
             act.commit().await?;
@@ -68,7 +78,7 @@ async fn count(
     now: Timestamp,
     window: i64,
 ) -> Result<AttemptCount, Error> {
-    let query = sqlx::query_as::<_, (i64, i64)>(sql::attempts::COUNT_ATTEMPT)
+    let query = sqlx::query_as::<_, (i64, i64)>(COUNT_ATTEMPT)
         .bind(key.as_bytes().as_slice())
         .bind(now.0)
         .bind(window);

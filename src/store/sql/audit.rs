@@ -4,8 +4,16 @@
 pub(in crate::store) const TAKE_HEAD: &str =
     "UPDATE audit_chain SET sequence = sequence + $1 WHERE mark = 'head' RETURNING sequence, hash";
 pub(in crate::store) const MOVE_HEAD: &str = "UPDATE audit_chain SET hash = $1 WHERE mark = 'head'";
-pub(in crate::store) const APPEND: &str = "INSERT INTO audit_records (sequence, at, event, outcome, user_id, email, address, \
-     request_id, session_id, details, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+macro_rules! append {
+    () => {
+        "INSERT INTO audit_records (sequence, at, event, outcome, user_id, email, address, request_id, session_id, \
+         details, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+    };
+}
+pub(in crate::store) const APPEND: &str = append!();
+/// Two statements in one, which PostgreSQL does not prepare.
+pub(in crate::store) const APPEND_AND_MOVE_HEAD: &str =
+    concat!(append!(), "; UPDATE audit_chain SET hash = $11 WHERE mark = 'head'");
 pub(in crate::store) const RECORDS_AFTER: &str = "SELECT sequence, at, event, outcome, user_id, email, address, request_id, \
      session_id, details, hash FROM audit_records WHERE sequence > $1 AND at >= $2 \
      AND (CAST($3 AS TEXT) IS NULL OR user_id = CAST($3 AS TEXT)) ORDER BY sequence LIMIT $4";

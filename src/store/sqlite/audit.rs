@@ -26,8 +26,6 @@ impl Audit for SqliteStore {
                 head = record.mark();
                 records.push(record);
             }
-            let moved = sqlx::query(sql::audit::MOVE_HEAD).bind(head.hash.as_bytes().as_slice());
-            moved.execute(&mut *act).await?;
             act.commit().await?;
             Ok(records)
         })
@@ -80,10 +78,10 @@ impl Audit for SqliteStore {
     }
 }
 
-/// Adds a record within an act.
+/// Adds a record within an act, and moves the head to it: one way to SQLite's thread for both.
 async fn insert(act: &mut Transaction<'static, Sqlite>, record: &AuditRecord) -> Result<(), Error> {
     let entry = &record.entry;
-    let query = sqlx::query(sql::audit::APPEND)
+    let query = sqlx::query(sql::audit::APPEND_AND_MOVE_HEAD)
         .bind(record.sequence)
         .bind(entry.at.0)
         .bind(entry.event.as_str())

@@ -183,6 +183,9 @@ impl Store for SqliteStore {
             sessions::INSERT_SESSION,
             sessions::FIND_SESSION,
             sessions::FIND_SESSIONS,
+            attempts::COUNT_ATTEMPTS,
+            attempts::RETURN_ATTEMPTS,
+            sql::audit::APPEND_AND_MOVE_HEAD,
             revocations::NEXT_SEQUENCE,
             revocations::REVOKE,
         ]) {
