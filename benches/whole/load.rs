@@ -1,8 +1,8 @@
 //! Requests per second: one core serves, the other asks.
 //!
 //! The services run one after the other in every round, each pinned to the first core, with one worker; `wrk` has the
-//! second. What is compared stands in the same round, a moment apart, and the table shows the median of the rounds'
-//! ratios, so that a machine with other work to do disturbs both sides alike.
+//! second. What is compared is asked one right after the other, in every second round the other way round, and the table
+//! shows the median of the rounds' ratios, so that a machine with other work to do disturbs both sides alike.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{ChildStdout, Command, Stdio};
@@ -45,6 +45,8 @@ struct Line {
     /// Which line it is compared with.
     base: Option<usize>,
     measured: Vec<Measured>,
+    /// To the requests per second of what it is compared with, a ratio a round.
+    ratios: Vec<f64>,
 }
 
 #[derive(Clone, Copy)]
@@ -68,8 +70,12 @@ pub(crate) fn report(arguments: &[&str]) {
     let (services, mut lines) = start(&options, folder.path());
     let mut after = Vec::new();
     for round in 1..=options.rounds {
-        for line in &mut lines {
-            line.measured.push(ask(line, &options));
+        let asked =
+            |line| measure(line, line.base.and_then(|base| lines.get(base)), round % 2 == 0, &options);
+        let told: Vec<_> = lines.iter().map(asked).collect();
+        for (line, (measured, ratio)) in lines.iter_mut().zip(told) {
+            line.measured.push(measured);
+            line.ratios.extend(ratio);
         }
         say(&format!("round {round} of {} is done", options.rounds));
     }
@@ -132,7 +138,15 @@ fn start(options: &Options, folder: &std::path::Path) -> (Vec<Service>, Vec<Line
         let service = Service::start(name, strategy, format, &database, rows, &cookies);
         let mut add = |name: &str, path: &str, script: Option<String>, base: Option<usize>| {
             let (url, cookie) = (format!("{}{path}", service.url), service.cookie.clone());
-            lines.push(Line { name: name.to_owned(), url, cookie, script, base, measured: Vec::new() });
+            lines.push(Line {
+                name: name.to_owned(),
+                url,
+                cookie,
+                script,
+                base,
+                measured: Vec::new(),
+                ratios: Vec::new(),
+            });
             lines.len() - 1
         };
         let open = add("the same route unguarded, the same answer", "/open", None, None);
@@ -165,7 +179,7 @@ fn start(options: &Options, folder: &std::path::Path) -> (Vec<Service>, Vec<Line
             script.display().to_string()
         });
         let (name, url, cookie) = (format!("peer: {name}"), url.clone(), cookie.clone());
-        lines.push(Line { name, url, cookie, script, base: None, measured: Vec::new() });
+        lines.push(Line { name, url, cookie, script, base: None, measured: Vec::new(), ratios: Vec::new() });
     }
     (services, lines)
 }
@@ -257,6 +271,14 @@ fn lua(cookies: &std::path::Path) -> String {
     )
 }
 
+/// Asks for a line; for one that is compared with another, a moment before or after that one.
+fn measure(line: &Line, base: Option<&Line>, own_first: bool, options: &Options) -> (Measured, Option<f64>) {
+    let first = own_first.then(|| ask(line, options));
+    let base = base.map(|base| ask(base, options));
+    let own = first.unwrap_or_else(|| ask(line, options));
+    (own, base.map(|base| own.per_second / base.per_second))
+}
+
 fn ask(line: &Line, options: &Options) -> Measured {
     let mut command = Command::new("taskset");
     command.args(["-c", "1", "wrk", "-t1", "--latency"]);
@@ -299,19 +321,22 @@ pub(crate) fn resident(process: u32) -> f64 {
 fn print(lines: &[Line], options: &Options) {
     let Options { rounds, seconds, connections, .. } = options;
     say(&format!("\nmedians of {rounds} rounds of {seconds} s, {connections} connections\n"));
-    say("| route | requests/s | p50 ms | p99 ms | ratio |");
+    say("| route | requests/s | p50 ms | p99 ms | ratio (half of the rounds) |");
     say("| --- | ---: | ---: | ---: | ---: |");
     for line in lines {
         let of = |get: fn(&Measured) -> f64| median(line.measured.iter().map(get).collect());
-        let ratio = line.base.and_then(|base| lines.get(base)).map(|base| {
-            let pairs = line.measured.iter().zip(&base.measured);
-            median(pairs.map(|(own, base)| own.per_second / base.per_second).collect())
-        });
-        let ratio = ratio.map(|ratio| format!("{ratio:.3}")).unwrap_or_default();
+        let ratio = line.base.map(|_| middle_half(line.ratios.clone())).unwrap_or_default();
         let failed = if line.measured.iter().any(|one| one.failed) { " (failures!)" } else { "" };
         let [per_second, p50, p99] = [of(|m| m.per_second), of(|m| m.p50), of(|m| m.p99)];
         say(&format!("| {}{failed} | {per_second:.0} | {p50:.2} | {p99:.2} | {ratio} |", line.name));
     }
+}
+
+/// The middle one, and between what half of them lie.
+fn middle_half(mut values: Vec<f64>) -> String {
+    values.sort_by(f64::total_cmp);
+    let at = |quarter: usize| values.get(values.len() * quarter / 4).copied().unwrap_or_default();
+    format!("{:.3} ({:.2} to {:.2})", at(2), at(1), at(3))
 }
 
 /// The middle one.
