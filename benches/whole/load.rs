@@ -45,8 +45,10 @@ struct Line {
     /// Which line it is compared with.
     base: Option<usize>,
     measured: Vec<Measured>,
-    /// To the requests per second of what it is compared with, a ratio a round.
-    ratios: Vec<f64>,
+    /// To the requests per second of what it is compared with, and of its cost to the line's, two ratios a round.
+    ratios: Vec<[f64; 2]>,
+    /// What answers, if it is one of ours.
+    process: Option<u32>,
 }
 
 #[derive(Clone, Copy)]
@@ -54,6 +56,8 @@ struct Measured {
     per_second: f64,
     p50: f64,
     p99: f64,
+    /// Microseconds on a processor for one request, the kernel's share included.
+    cost: f64,
     failed: bool,
 }
 
@@ -146,6 +150,7 @@ fn start(options: &Options, folder: &std::path::Path) -> (Vec<Service>, Vec<Line
                 base,
                 measured: Vec::new(),
                 ratios: Vec::new(),
+                process: Some(service.child.0.id()),
             });
             lines.len() - 1
         };
@@ -179,7 +184,16 @@ fn start(options: &Options, folder: &std::path::Path) -> (Vec<Service>, Vec<Line
             script.display().to_string()
         });
         let (name, url, cookie) = (format!("peer: {name}"), url.clone(), cookie.clone());
-        lines.push(Line { name, url, cookie, script, base: None, measured: Vec::new(), ratios: Vec::new() });
+        lines.push(Line {
+            name,
+            url,
+            cookie,
+            script,
+            base: None,
+            measured: Vec::new(),
+            ratios: Vec::new(),
+            process: None,
+        });
     }
     (services, lines)
 }
@@ -272,11 +286,16 @@ fn lua(cookies: &std::path::Path) -> String {
 }
 
 /// Asks for a line; for one that is compared with another, a moment before or after that one.
-fn measure(line: &Line, base: Option<&Line>, own_first: bool, options: &Options) -> (Measured, Option<f64>) {
+fn measure(
+    line: &Line,
+    base: Option<&Line>,
+    own_first: bool,
+    options: &Options,
+) -> (Measured, Option<[f64; 2]>) {
     let first = own_first.then(|| ask(line, options));
     let base = base.map(|base| ask(base, options));
     let own = first.unwrap_or_else(|| ask(line, options));
-    (own, base.map(|base| own.per_second / base.per_second))
+    (own, base.map(|base| [own.per_second / base.per_second, base.cost / own.cost]))
 }
 
 fn ask(line: &Line, options: &Options) -> Measured {
@@ -287,18 +306,32 @@ fn ask(line: &Line, options: &Options) -> Measured {
         Some(script) => command.args(["-s", script]),
         None => command.args(["-H", &format!("Cookie: {}", line.cookie)]),
     };
+    let before = line.process.map(processor_time);
     let output = command.arg(&line.url).output().unwrap();
+    let spent =
+        line.process.map(processor_time).zip(before).map_or(f64::NAN, |(after, before)| after - before);
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
     let after = |mark: &str| {
         let found = told.lines().find_map(|line| line.trim().strip_prefix(mark));
         found.unwrap_or_else(|| panic!("{}: {told}", line.url)).trim().to_owned()
     };
+    let answered = told.lines().find_map(|line| line.split_once(" requests in ")).map(|(count, _)| count);
     Measured {
+        cost: spent * 1e6 / answered.unwrap_or_default().trim().parse::<f64>().unwrap(),
         per_second: after("Requests/sec:").parse().unwrap(),
         p50: milliseconds(&after("50%")),
         p99: milliseconds(&after("99%")),
         failed: told.contains("Non-2xx"),
     }
+}
+
+/// Seconds that a process was on a processor, all its threads together (`proc_pid_stat(5)`: fields 14 and 15, in hundredths).
+/// What the machine's other guests take is not among them.
+fn processor_time(process: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let (_, after_name) = stat.rsplit_once(')').unwrap_or_default();
+    let times = after_name.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<f64>().unwrap());
+    times.sum::<f64>() / 100.0
 }
 
 fn milliseconds(text: &str) -> f64 {
@@ -321,14 +354,21 @@ pub(crate) fn resident(process: u32) -> f64 {
 fn print(lines: &[Line], options: &Options) {
     let Options { rounds, seconds, connections, .. } = options;
     say(&format!("\nmedians of {rounds} rounds of {seconds} s, {connections} connections\n"));
-    say("| route | requests/s | p50 ms | p99 ms | ratio (half of the rounds) |");
-    say("| --- | ---: | ---: | ---: | ---: |");
+    say("| route | requests/s | p50 ms | p99 ms | CPU µs | ratio (half of the rounds) | by CPU µs |");
+    say("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
     for line in lines {
         let of = |get: fn(&Measured) -> f64| median(line.measured.iter().map(get).collect());
-        let ratio = line.base.map(|_| middle_half(line.ratios.clone())).unwrap_or_default();
+        let ratio = |which: fn(&[f64; 2]) -> f64| {
+            line.base.map(|_| middle_half(line.ratios.iter().map(which).collect())).unwrap_or_default()
+        };
+        let (ratio, by_cost) = (ratio(|pair| pair[0]), ratio(|pair| pair[1]));
         let failed = if line.measured.iter().any(|one| one.failed) { " (failures!)" } else { "" };
-        let [per_second, p50, p99] = [of(|m| m.per_second), of(|m| m.p50), of(|m| m.p99)];
-        say(&format!("| {}{failed} | {per_second:.0} | {p50:.2} | {p99:.2} | {ratio} |", line.name));
+        let [per_second, cost] = [of(|m| m.per_second), of(|m| m.cost)];
+        let [p50, p99] = [of(|m| m.p50), of(|m| m.p99)];
+        say(&format!(
+            "| {}{failed} | {per_second:.0} | {p50:.2} | {p99:.2} | {cost:.1} | {ratio} | {by_cost} |",
+            line.name
+        ));
     }
 }
 
