@@ -1,8 +1,8 @@
 //! Attempts, in SQLite.
 //!
-//! To every statement there and back is a way to SQLite's thread and another from it, which takes longer than most
-//! statements do: so several counters are one statement. Only one process writes at a time, so that what a statement
-//! reads is so until its end; PostgreSQL has to hold one counter after the other.
+//! Every statement goes to SQLite's thread and its answer comes back, which takes longer than most statements do: so
+//! several counters are one statement. SQLite lets one connection write at a time, so what the statement reads of the limits
+//! is true until its end; PostgreSQL has to hold one counter after the other.
 
 use rocket::async_trait;
 
