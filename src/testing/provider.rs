@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -60,6 +61,9 @@ pub struct OpenIdProvider {
     inner: Arc<Inner>,
     task: JoinHandle<()>,
 }
+
+/// How long nobody is let in after one could not be.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(20);
 
 /// What the person agreed to, until the code is exchanged.
 #[derive(Clone)]
@@ -128,7 +132,12 @@ impl OpenIdProvider {
         let inner = Arc::new(Inner { url, keys, state: Mutex::new(state) });
         let shared = Arc::clone(&inner);
         let task = tokio::spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
+            loop {
+                let Ok((socket, _)) = listener.accept().await else {
+                    // A client that was gone before, or too many open files: the next one may be luckier.
+                    tokio::time::sleep(ACCEPT_AGAIN).await;
+                    continue;
+                };
                 let inner = Arc::clone(&shared);
                 tokio::spawn(async move { inner.serve(socket).await });
             }
