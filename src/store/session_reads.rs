@@ -155,13 +155,16 @@ impl<R: ReadSessions> Place<R> {
         match self.read_by(until, &ids).await {
             Err(_) if ids.len() > 1 => {
                 for LookUp { id, tell } in look_ups {
+                    let mut read = self.read_by(until, &[id]).await;
                     // Whoever asked may have gone.
-                    tell.send(answer(&self.read_by(until, &[id]).await, &id)).ok();
+                    tell.send(answer(&mut read, &id, true)).ok();
                 }
             }
-            read => {
-                for LookUp { id, tell } in look_ups {
-                    tell.send(answer(&read, &id)).ok();
+            mut read => {
+                let mut left = look_ups.into_iter();
+                while let Some(LookUp { id, tell }) = left.next() {
+                    let is_last = left.as_slice().iter().all(|other| other.id != id);
+                    tell.send(answer(&mut read, &id, is_last)).ok();
                 }
             }
         }
@@ -174,10 +177,13 @@ impl<R: ReadSessions> Place<R> {
     }
 }
 
-/// What was read, for whoever asked for this one.
-fn answer(read: &Result<Vec<Found>, Error>, id: &TokenHash) -> Answer {
-    let found = read.as_ref().map_err(Clone::clone)?;
-    Ok(found.iter().find(|(session, _)| session.id == *id).cloned())
+/// What was read, for whoever asked for this one. The last who did takes it: a copy is a dozen texts.
+fn answer(read: &mut Result<Vec<Found>, Error>, id: &TokenHash, is_last: bool) -> Answer {
+    let found = read.as_mut().map_err(|error| error.clone())?;
+    let Some(at) = found.iter().position(|(session, _)| session.id == *id) else {
+        return Ok(None);
+    };
+    Ok(if is_last { Some(found.swap_remove(at)) } else { found.get(at).cloned() })
 }
 
 #[cfg(test)]
