@@ -44,6 +44,23 @@ pub fn hex(bytes: &[u8]) -> String {
     String::from_utf8(text).unwrap_or_default()
 }
 
+/// The 32 bytes that 64 lower-case hexadecimal digits stand for; `None` for every other text. Every digit is
+/// looked at, which is faster than to stop at the first that is wrong.
+pub(crate) fn digest_of_hex(text: &str) -> Option<[u8; 32]> {
+    let digits = <&[u8; 64]>::try_from(text.as_bytes()).ok()?;
+    let (mut bytes, mut strange) = ([0; 32], 0);
+    for (byte, pair) in bytes.iter_mut().zip(digits.as_chunks::<2>().0) {
+        let [high, low] = pair.map(|digit| match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => u8::MAX,
+        });
+        strange |= (high | low) >> 4;
+        *byte = high << 4 | low & 15;
+    }
+    (strange == 0).then_some(bytes)
+}
+
 /// Whether two texts are equal, in time that depends on their lengths alone.
 #[must_use]
 pub fn same_text(left: &str, right: &str) -> bool {
@@ -185,17 +202,7 @@ impl TokenHash {
     /// Reads 64 lower-case hexadecimal digits.
     #[must_use]
     pub fn from_hex(text: &str) -> Option<Self> {
-        let digits = text.as_bytes();
-        let lower = digits.iter().all(|d| matches!(d, b'0'..=b'9' | b'a'..=b'f'));
-        if digits.len() != 64 || !lower {
-            return None;
-        }
-        let bytes: Vec<u8> = (0..64)
-            .step_by(2)
-            .filter_map(|at| text.get(at..at + 2))
-            .filter_map(|pair| u8::from_str_radix(pair, 16).ok())
-            .collect();
-        Self::from_bytes(&bytes)
+        digest_of_hex(text).map(Self)
     }
 
     /// The bytes the store keeps.
@@ -317,6 +324,18 @@ mod tests {
         assert_eq!(TokenHash::from_hex(&hash.to_hex()), Some(hash));
         assert_eq!(TokenHash::from_hex(&hash.to_hex().to_uppercase()), None);
         assert_eq!(TokenHash::from_hex("é"), None);
+        let digits = "0123456789abcdef".repeat(4);
+        assert_eq!(TokenHash::from_hex(&digits).unwrap().to_hex(), digits);
+        for byte in (0..128_u8).filter(|byte| !digits.as_bytes().contains(byte)) {
+            for at in [0, 1, 62, 63] {
+                let mut strange = digits.clone();
+                strange.replace_range(at..=at, &char::from(byte).to_string());
+                assert_eq!(TokenHash::from_hex(&strange), None, "{strange}");
+            }
+        }
+        for length in [0, 62, 63, 65, 66] {
+            assert_eq!(TokenHash::from_hex(&"0".repeat(length)), None);
+        }
     }
 
     #[test]

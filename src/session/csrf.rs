@@ -5,8 +5,9 @@
 //! site by its own headers: see [`FetchOrigin`].
 
 use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
 
-use crate::secret::{EntropyError, Secret, Secrets, hex, random_bytes, same_text};
+use crate::secret::{EntropyError, Secret, Secrets, digest_of_hex, hex, random_bytes};
 
 /// Makes and checks CSRF pairs.
 #[derive(Debug, Clone)]
@@ -72,7 +73,7 @@ impl Csrf {
     pub fn read(&self, cookie: &str) -> Option<CsrfPair> {
         let (token, given) = parts(cookie)?;
         let ring = self.secrets.ring();
-        let vouches = |secret: &Secret| same_text(&hash(token, secret.expose()), given);
+        let vouches = |secret: &Secret| bool::from(hash(token, secret).ct_eq(&given));
         let by_current = vouches(ring.current());
         let by_previous = ring.all().skip(1).fold(false, |found, secret| found | vouches(secret));
         let (cookie, is_vouched_anew) = match (by_current, by_previous) {
@@ -87,7 +88,7 @@ impl Csrf {
     #[must_use]
     pub fn is_up_to_date(&self, cookie: &str) -> bool {
         let secrets = self.secrets.ring();
-        parts(cookie).is_some_and(|(token, given)| same_text(&hash(token, secrets.current().expose()), given))
+        parts(cookie).is_some_and(|(token, given)| hash(token, secrets.current()).ct_eq(&given).into())
     }
 }
 
@@ -123,21 +124,18 @@ impl FetchOrigin<'_> {
 
 /// The cookie's value for a token.
 fn vouched(token: &str, secret: &Secret) -> String {
-    format!("{token}|{}", hash(token, secret.expose()))
+    format!("{token}|{}", hex(&hash(token, secret)))
 }
 
-fn hash(token: &str, secret: &str) -> String {
-    hex(&Sha256::new().chain_update(token).chain_update(secret).finalize())
+fn hash(token: &str, secret: &Secret) -> [u8; 32] {
+    Sha256::new().chain_update(token).chain_update(secret.expose()).finalize().into()
 }
 
 /// The token and the hash of a cookie value that has the form of one.
-fn parts(cookie: &str) -> Option<(&str, &str)> {
-    cookie.split_once('|').filter(|(token, given)| is_hex_digest(token) && is_hex_digest(given))
-}
-
-fn is_hex_digest(text: &str) -> bool {
-    // Every letter is looked at, which is faster than to stop at the first that is wrong.
-    text.len() == 64 && text.bytes().fold(true, |fine, b| fine & matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+fn parts(cookie: &str) -> Option<(&str, [u8; 32])> {
+    let (token, given) = cookie.split_once('|')?;
+    digest_of_hex(token)?;
+    Some((token, digest_of_hex(given)?))
 }
 
 #[cfg(test)]
@@ -168,14 +166,15 @@ mod tests {
         let csrf = csrf("secret", &[]);
         let pair = csrf.generate().unwrap();
         let (token, hash) = pair.cookie().split_once('|').unwrap();
-        let empty = super::hash("", "secret");
+        let secret = |text: &str| Secret::new(text);
+        let empty = hex(&super::hash("", &secret("secret")));
         for cookie in [
             format!("{}|{hash}", token.to_uppercase()),
             format!("{token}|{}", hash.to_uppercase()),
             format!("{token}|{hash}|x"),
             format!("|{empty}"),
             token.to_owned(),
-            format!("{token}|{}", super::hash(token, "")),
+            format!("{token}|{}", hex(&super::hash(token, &secret("")))),
             String::new(),
         ] {
             assert!(csrf.read(&cookie).is_none() && !csrf.is_up_to_date(&cookie), "{cookie}");
