@@ -41,9 +41,19 @@ impl Redirects {
     /// The absolute URL a candidate stands for, if people may be sent there.
     #[must_use]
     pub fn resolve(&self, candidate: &str) -> Option<String> {
-        if candidate == self.origin {
-            return Some(self.origin.clone());
-        }
+        if self.is_as_parsed(candidate) { Some(candidate.to_owned()) } else { self.parsed(candidate) }
+    }
+
+    /// Whether a candidate is the site's origin or a page of it, and so plainly written that the parser would write the same.
+    /// Browsers ask for their session again and again with such a one in their cookie.
+    fn is_as_parsed(&self, candidate: &str) -> bool {
+        let Some(rest) = candidate.strip_prefix(&self.origin) else { return false };
+        let is_path = rest.starts_with('/') && rest.bytes().all(is_never_escaped);
+        let has_odd_segment = || rest.as_bytes().windows(2).any(|pair| matches!(pair, b"/." | b"//"));
+        rest.is_empty() || (candidate.len() <= MAX_LENGTH && is_path && !has_odd_segment())
+    }
+
+    fn parsed(&self, candidate: &str) -> Option<String> {
         if candidate.is_empty() || candidate.len() > MAX_LENGTH || !candidate.bytes().all(is_plain) {
             return None;
         }
@@ -79,6 +89,11 @@ impl Redirects {
 /// Printable ASCII without blanks and backslash, which browsers read as a slash.
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_graphic() && byte != b'\\'
+}
+
+/// What stands for itself in a path and in a query (RFC 3986 section 2.3), and what takes them apart.
+fn is_never_escaped(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"/-._~?&=".contains(&byte)
 }
 
 /// `http://host` or `https://host` written out; not `https:host` and not `https:/host`, which browsers repair.
@@ -151,6 +166,27 @@ mod tests {
             assert_eq!(resolve(candidate), None, "{candidate}");
         }
         assert_eq!(resolve(&format!("/{}", "a".repeat(3000))), None);
+    }
+
+    #[test]
+    fn what_is_not_parsed_is_what_the_parser_makes_of_it() {
+        let redirects = Redirects::new("https://app.example.com", &[]);
+        let pieces = ["/", ".", "..", "a", "Z9", "?", "&=", "#", "%2e", "~", "-_", "@", ":1", ";", "\\", "é"];
+        let mut unparsed = 0;
+        for number in 0..pieces.len().pow(4) {
+            let digits = (0..4).map(|place| number / pieces.len().pow(place) % pieces.len());
+            let rest: String = digits.map(|digit| pieces[digit]).collect();
+            let candidate = format!("{}/{rest}", redirects.home());
+            assert_eq!(redirects.resolve(&candidate), redirects.parsed(&candidate), "{candidate}");
+            unparsed += usize::from(redirects.is_as_parsed(&candidate));
+        }
+        assert!(unparsed > 1000, "{unparsed}");
+        for rest in ["", "a", ".evil.example", "@evil.example", ":444", ":443", "\\"] {
+            let candidate = format!("{}{rest}", redirects.home());
+            assert_eq!(redirects.is_as_parsed(&candidate), rest.is_empty(), "{candidate}");
+        }
+        let long = format!("{}/{}", redirects.home(), "a".repeat(MAX_LENGTH));
+        assert_eq!(redirects.resolve(&long), None);
     }
 
     #[test]
