@@ -25,7 +25,7 @@ impl Token {
     /// The claims.
     #[must_use]
     pub fn claims(&self) -> &Claims {
-        &self.0.claims
+        self.0.token_claims()
     }
 }
 

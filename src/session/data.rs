@@ -2,6 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
+use super::held::Held;
 use crate::clock::Timestamp;
 use crate::model::{AuthMethod, Strategy, UserId};
 use crate::secret::TokenHash;
@@ -30,12 +31,12 @@ pub struct SessionData {
     pub renewed_at: Timestamp,
     /// When it ends unless it is renewed.
     pub expires_at: Timestamp,
-    /// The token's contents; with the database strategy, what a token would hold.
-    pub claims: Claims,
     /// How the request carried it.
     pub carrier: Carrier,
     /// Whether it was signed by a secret that signs no more: it is then issued anew by the present one.
     pub by_previous_secret: bool,
+    /// Where its claims come from.
+    pub(crate) held: Held,
     /// What it shows, once that was asked for.
     #[cfg(feature = "server")]
     pub(crate) shown: super::shown::Shown,
@@ -55,9 +56,8 @@ impl SessionData {
     /// issued, and is issued anew again and again without anybody being asked: that is no proof.
     #[must_use]
     pub fn is_proven_here(&self) -> bool {
-        let claims = &self.claims;
-        self.strategy == Strategy::Database
-            || (claims.session_id().is_some() && claims.authenticated_at().is_some())
+        let says_so = |claims: &Claims| claims.session_id().is_some() && claims.authenticated_at().is_some();
+        self.strategy == Strategy::Database || says_so(self.token_claims())
     }
 
     /// The claims as a type of the application's own.
@@ -65,7 +65,7 @@ impl SessionData {
     /// # Errors
     /// When the claims do not have that shape.
     pub fn claims<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_value(serde_json::Value::Object(self.claims.0.clone()))
+        serde_json::from_value(serde_json::Value::Object(self.token_claims().0.clone()))
     }
 }
 

@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use super::data::{Carrier, SessionData};
 use super::grant::{Grant, IssueError, Issued};
+use super::held::Held;
 use super::jwt::{AUTH_TIME, RESERVED_CLAIMS, SESSION_ID, end_of_life};
 use super::private_cookie::PrivateCookie;
-use super::stored::{Stored, claims_of, session_of};
+use super::stored::{Stored, session_of};
 use super::{CookieRules, RevocationList, Sessions, value_of};
 use crate::clock::{Clock, Timestamp};
 use crate::config::{Config, SessionConfig};
@@ -67,11 +68,12 @@ impl Sessions {
             address: grant.device.address,
             claims: custom_claims(&grant.claims),
         };
+        let session = session_of(record.clone(), grant.user, Carrier::Cookie)?;
         // Minted first: a token that cannot be made must leave no row behind.
         let value = match self.ages.strategy {
             Strategy::Database => stored.private.get().seal(&plain),
             Strategy::Jwt => {
-                let mut claims = claims_of(&record, grant.user)?;
+                let mut claims = session.token_claims().clone();
                 claims.set(SESSION_ID, plain.expose());
                 self.jwt.mint(&claims, now, authenticated_at)?.0
             }
@@ -80,7 +82,6 @@ impl Sessions {
         let old = grant
             .replaces
             .map(|old| Replaced { id: old.id, revoke_until: self.last_moment(old.authenticated_at) });
-        let session = session_of(record.clone(), grant.user, Carrier::Cookie)?;
         match stored.store.insert_session(&record, grant.user.security_stamp, old).await? {
             Inserted::Inserted => {}
             Inserted::UserChanged => return Err(IssueError::UserChanged),
@@ -103,9 +104,10 @@ impl Sessions {
         if self.ages.strategy == Strategy::Jwt {
             let text = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
             (renewed.name, renewed.image) = (text(claims.name()), text(claims.picture()));
-            renewed.claims = claims.clone();
+            let mut claims = claims.clone();
             // A token of another issuer does not say it, and one that is renewed must not seem younger than it is.
-            renewed.claims.set(AUTH_TIME, session.authenticated_at.0);
+            claims.set(AUTH_TIME, session.authenticated_at.0);
+            renewed.held = Held::Token(claims);
         }
         renewed
     }

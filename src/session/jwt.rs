@@ -1,6 +1,7 @@
 //! Sessions in a JSON Web Token.
 
 use super::data::{Carrier, SessionData, SessionError};
+use super::held::Held;
 use crate::clock::Timestamp;
 use crate::config::{Config, JwtConfig, SessionConfig};
 use crate::model::{AuthMethod, Strategy, UserId};
@@ -105,7 +106,7 @@ impl JwtSessions {
     /// Mints a token with the session's claims that lives exactly as long as the one it replaces.
     #[cfg(feature = "server")]
     pub(super) fn remint(&self, session: &SessionData) -> Result<String, MintError> {
-        self.codecs.get().current.mint(&session.claims, session.renewed_at, session.expires_at)
+        self.codecs.get().current.mint(session.token_claims(), session.renewed_at, session.expires_at)
     }
 }
 
@@ -142,7 +143,7 @@ fn session_of(claims: Claims, token: &str, carrier: Carrier) -> Option<SessionDa
         authenticated_at: claims.authenticated_at().unwrap_or(renewed_at).min(renewed_at),
         renewed_at,
         expires_at: claims.expires_at()?,
-        claims,
+        held: Held::Token(claims),
         carrier,
         by_previous_secret: false,
         #[cfg(feature = "server")]

@@ -29,6 +29,7 @@ mod data;
 mod ended;
 #[cfg(feature = "server")]
 mod grant;
+mod held;
 #[cfg(feature = "server")]
 mod issue;
 mod jwt;

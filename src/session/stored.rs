@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::RevocationList;
 use super::data::{Carrier, SessionData, SessionError};
-use super::jwt::{AUTH_TIME, METHODS};
+use super::held::Held;
 use super::private_cookie::PrivateCookie;
 use super::shown::Shown;
 use super::verified::Entry;
@@ -120,28 +120,14 @@ impl Stored {
     }
 }
 
-/// What a token of this session holds; the session's id excepted, which only the browser keeps.
-pub(super) fn claims_of(record: &SessionRecord, user: &User) -> Result<Claims, store::Error> {
-    let own = serde_json::from_str(&record.claims);
-    let mut claims = Claims(own.map_err(|_| store::Error::Corrupt("a session's claims".to_owned()))?);
-    claims.set("name", user.name.as_ref().map(|name| name.as_str().to_owned()));
-    claims.set("email", user.email.as_str());
-    claims.set("picture", user.image.clone());
-    claims.set("sub", record.user_id.as_str());
-    claims.set(AUTH_TIME, record.authenticated_at.0);
-    claims.set(METHODS, vec![record.method.as_str()]);
-    Ok(claims)
-}
-
 /// The session of a row.
 pub(super) fn session_of(
     record: SessionRecord,
     user: &User,
     carrier: Carrier,
 ) -> Result<SessionData, store::Error> {
-    let mut claims = claims_of(&record, user)?;
-    claims.set("iat", record.renewed_at.0);
-    claims.set("exp", record.expires_at.0);
+    let own = serde_json::from_str(&record.claims);
+    let own = Claims(own.map_err(|_| store::Error::Corrupt("a session's claims".to_owned()))?);
     Ok(SessionData {
         id: record.id,
         user_id: record.user_id,
@@ -153,7 +139,7 @@ pub(super) fn session_of(
         authenticated_at: record.authenticated_at,
         renewed_at: record.renewed_at,
         expires_at: record.expires_at,
-        claims,
+        held: Held::row(own),
         carrier,
         by_previous_secret: false,
         shown: Shown::default(),

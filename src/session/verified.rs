@@ -214,6 +214,7 @@ mod tests {
     use super::*;
     use crate::model::{AuthMethod, Strategy, UserId};
     use crate::secret::TokenHash;
+    use crate::session::held::Held;
     use crate::token::Claims;
 
     const NOW: Timestamp = Timestamp(1000);
@@ -230,7 +231,7 @@ mod tests {
             authenticated_at: NOW,
             renewed_at: NOW,
             expires_at: NOW.plus(100),
-            claims: Claims::default(),
+            held: Held::Token(Claims::default()),
             carrier: Carrier::Cookie,
             by_previous_secret: false,
             #[cfg(feature = "server")]

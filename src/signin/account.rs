@@ -105,7 +105,7 @@ impl SignIn {
         let name = if name.is_empty() { None } else { Some(DisplayName::parse(name)?) };
         let mut renamed = session.clone();
         renamed.name = name.as_ref().map(|name| name.as_str().to_owned());
-        renamed.claims.set("name", renamed.name.clone());
+        renamed.held.set("name", renamed.name.clone());
         let issued = self.sessions.reissue(renamed, presented).map_err(SignInError::from)?;
         let changed = self.store.set_name(&session.user_id, name.as_ref()).await;
         let changed = changed.map_err(SignInError::from)?;

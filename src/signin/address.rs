@@ -137,7 +137,7 @@ impl SignIn {
         let address = Email::parse(link.email).map_err(|_| SignInError::Verification)?;
         let mut readdressed = session.clone();
         readdressed.email = Some(address.as_str().to_owned());
-        readdressed.claims.set("email", address.as_str());
+        readdressed.held.set("email", address.as_str());
         let issued = self.sessions.reissue(readdressed, presented).map_err(SignInError::from)?;
         let change = self.store.redeem_change_email(&id, &session.user_id, &session.id, now, until).await;
         let (old, ended) = match change.map_err(SignInError::from)? {

@@ -196,11 +196,11 @@ impl SignIn {
         session: &SessionData,
         trigger: &Trigger<'_>,
     ) -> Result<SessionData, SignInError> {
-        let mut claims = session.claims.clone();
+        let mut claims = session.token_claims().clone();
         self.hooks.jwt(&mut claims, trigger).await.map_err(SignInError::Hook)?;
         // Who somebody is, and since when, is not a hook's to change.
         for name in RESERVED_CLAIMS.into_iter().filter(|name| !matches!(*name, "name" | "picture")) {
-            match session.claims.get(name) {
+            match session.token_claims().get(name) {
                 Some(value) => claims.set(name, value.clone()),
                 None => claims.remove(name),
             }

@@ -48,8 +48,11 @@ impl Hooks for Own {
     }
 
     async fn session(&self, body: &mut Map<String, Value>, session: &SessionData) -> Result<(), HookError> {
-        body.insert("department".to_owned(), session.claims.get("department").cloned().unwrap_or_default());
-        body.insert("theme".to_owned(), session.claims.get("theme").cloned().unwrap_or_default());
+        body.insert(
+            "department".to_owned(),
+            session.token_claims().get("department").cloned().unwrap_or_default(),
+        );
+        body.insert("theme".to_owned(), session.token_claims().get("theme").cloned().unwrap_or_default());
         Ok(())
     }
 
