@@ -84,6 +84,30 @@ fn json() -> Json<Value> {
     }))
 }
 
+/// What an answer of the library's own carries besides a bare JSON route's.
+#[derive(Responder)]
+struct Dressed {
+    body: Json<Value>,
+    cache: Header<'static>,
+    vary: Header<'static>,
+    policy: Header<'static>,
+    referrer: Header<'static>,
+    resource: Header<'static>,
+}
+
+/// The same with the headers of `GET /api/auth/session`.
+#[get("/json-dressed")]
+fn json_dressed() -> Dressed {
+    Dressed {
+        body: json(),
+        cache: Header::new("Cache-Control", "private, no-store"),
+        vary: Header::new("Vary", "Cookie"),
+        policy: Header::new("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+        referrer: Header::new("Referrer-Policy", "no-referrer"),
+        resource: Header::new("Cross-Origin-Resource-Policy", "same-origin"),
+    }
+}
+
 /// The site's own templates.
 fn templates() -> Vec<(String, String)> {
     let named = [
@@ -180,7 +204,7 @@ impl Setup {
             .attach(Countersign::fairing().store(store).templates(templates()))
             .manage(Ready::new())
             .manage(AtomicU64::new(0))
-            .mount("/", routes![open, bare, session, optional, token, json])
+            .mount("/", routes![open, bare, session, optional, token, json, json_dressed])
             .mount("/", routes![page_prepare, page, page_fresh, page_ready, page_static])
     }
 }

@@ -44,6 +44,7 @@ fn cases() -> Vec<Case> {
         "/optional",
         "/token",
         "/json",
+        "/json-dressed",
         "/api/auth/session",
         "/api/auth/csrf",
         "/page",

@@ -168,6 +168,8 @@ fn start(options: &Options, folder: &std::path::Path) -> (Vec<Service>, Vec<Line
             add("`Token`", "/token", None, Some(open));
             let json = add("a JSON route of the same body, unguarded", "/json", None, None);
             add("`GET /api/auth/session`", "/api/auth/session", None, Some(json));
+            let dressed = add("the JSON route with the same headers, unguarded", "/json-dressed", None, None);
+            add("`GET /api/auth/session`", "/api/auth/session", None, Some(dressed));
             let page = add("a template with a ready context", "/page-ready", None, None);
             add("the same page behind `Session`", "/page", None, Some(page));
             add("the same behind `Session`, another page each time", "/page-fresh", None, Some(page));
