@@ -10,6 +10,8 @@ mod factors;
 mod linked_account;
 mod name;
 mod request_id;
+#[cfg(test)]
+pub(crate) mod samples;
 mod session_record;
 mod user;
 mod verification;

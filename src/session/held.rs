@@ -6,6 +6,7 @@
 #[cfg(feature = "server")]
 use std::sync::OnceLock;
 
+#[cfg(feature = "server")]
 use serde_json::Value;
 
 use super::SessionData;
@@ -63,8 +64,7 @@ impl SessionData {
 
     /// The session's id excepted, which only the browser keeps.
     #[cfg(feature = "server")]
-    fn made(&self, own: Claims) -> Claims {
-        let mut claims = own;
+    fn made(&self, mut claims: Claims) -> Claims {
         claims.set("name", self.name.clone());
         claims.set("email", self.email.clone());
         claims.set("picture", self.image.clone());
@@ -82,36 +82,14 @@ mod tests {
     use serde_json::json;
 
     use super::super::stored::session_of;
-    use crate::clock::Timestamp;
-    use crate::model::{AuthMethod, Email, SecurityStamp, SessionRecord, Strategy, User, UserId};
+    use crate::model::{SessionRecord, samples};
     use crate::secret::TokenHash;
     use crate::session::{Carrier, SessionData};
     use crate::store::Error;
 
     fn session(claims: &str) -> Result<SessionData, Error> {
-        let user = User {
-            id: UserId::from_existing("1815"),
-            email: Email::parse("ada@example.com").unwrap(),
-            name: None,
-            image: None,
-            email_verified_at: None,
-            disabled_at: None,
-            created_at: Timestamp(0),
-            security_stamp: SecurityStamp(0),
-        };
-        let record = SessionRecord {
-            id: TokenHash::of("one"),
-            user_id: user.id.clone(),
-            strategy: Strategy::Database,
-            method: AuthMethod::Pwd,
-            authenticated_at: Timestamp(1),
-            expires_at: Timestamp(3),
-            renewed_at: Timestamp(2),
-            user_agent: None,
-            address: None,
-            claims: claims.to_owned(),
-        };
-        session_of(record, &user, Carrier::Cookie)
+        let record = SessionRecord { claims: claims.to_owned(), ..samples::session(TokenHash::of("one")) };
+        session_of(record, &samples::user(), Carrier::Cookie)
     }
 
     #[test]

@@ -194,8 +194,7 @@ mod tests {
     use tokio::sync::Semaphore;
 
     use super::*;
-    use crate::clock::Timestamp;
-    use crate::model::{AuthMethod, Email, SecurityStamp, SessionRecord, Strategy, User, UserId};
+    use crate::model::samples;
     use crate::secret::hex;
 
     /// Reads when it is allowed to, and notes what was read together.
@@ -250,29 +249,7 @@ mod tests {
         if *of == id("corrupt") {
             return Err(Error::Corrupt("a row".to_owned()));
         }
-        let user = User {
-            id: UserId::from_existing("ada"),
-            email: Email::parse("ada@example.com").unwrap(),
-            name: None,
-            image: None,
-            email_verified_at: None,
-            disabled_at: None,
-            created_at: Timestamp(0),
-            security_stamp: SecurityStamp(0),
-        };
-        let session = SessionRecord {
-            id: *of,
-            user_id: user.id.clone(),
-            strategy: Strategy::Database,
-            method: AuthMethod::Pwd,
-            authenticated_at: Timestamp(0),
-            expires_at: Timestamp(0),
-            renewed_at: Timestamp(0),
-            user_agent: None,
-            address: None,
-            claims: "{}".to_owned(),
-        };
-        Ok((session, user))
+        Ok((samples::session(*of), samples::user()))
     }
 
     type LookingUp = tokio::task::JoinHandle<Answer>;
