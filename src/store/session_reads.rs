@@ -121,7 +121,9 @@ impl<R: ReadSessions> Place<R> {
     /// Reads for whoever waits, until nobody does.
     async fn work(mut self) {
         loop {
-            // Whoever is about to ask in this very moment is read for as well.
+            // Whoever is about to ask in this very moment is read for as well: the first time requests that have arrived
+            // become tasks, which run before the second time is over.
+            tokio::task::yield_now().await;
             tokio::task::yield_now().await;
             let Some(look_ups) = self.next() else { return };
             self.read(look_ups).await;
