@@ -37,6 +37,12 @@ pub fn encode_component(text: &str) -> String {
     utf8_percent_encode(text, ENCODE_URI_COMPONENT).to_string()
 }
 
+/// Whether `sent` is what [`encode_component`] makes of the text.
+pub(super) fn is_encoded(sent: &str, text: &str) -> bool {
+    let mut pieces = utf8_percent_encode(text, ENCODE_URI_COMPONENT);
+    pieces.try_fold(sent, str::strip_prefix).is_some_and(str::is_empty)
+}
+
 /// One `Set-Cookie` header, ready to be sent.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SetCookie {
@@ -321,6 +327,17 @@ mod tests {
 
     fn rules(secure: bool) -> CookieRules {
         CookieRules::new(Format::NextAuthV4, secure)
+    }
+
+    #[test]
+    fn what_is_encoded_is_told_without_writing_it() {
+        let texts = ["", "a", "a+b/c==", "%", "é", "(a)"];
+        for text in texts {
+            for sent in texts.map(encode_component).iter().map(String::as_str).chain(texts) {
+                assert_eq!(is_encoded(sent, text), sent == encode_component(text), "{sent} {text}");
+            }
+            assert!(!is_encoded(&format!("{}x", encode_component(text)), text));
+        }
     }
 
     // ASVS: 3.3.1, 3.3.2, 3.3.4

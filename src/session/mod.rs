@@ -48,6 +48,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 pub use cookie_header::{CookieHeader, Found, SoughtName};
+use cookies::is_encoded;
 pub use cookies::{CookieRules, SetCookie, encode_component};
 pub use csrf::{Csrf, CsrfPair, FetchOrigin};
 pub use data::{Carrier, Presented, SessionData, SessionError};
@@ -166,7 +167,7 @@ impl Sessions {
     /// Remembers what was verified, by the text that was sent when that is one of the two that everybody sends: whoever spells
     /// theirs in a thousand ways is not remembered a thousand times.
     fn keep(&self, (sent, text): (&str, &str), carrier: Carrier, entry: Entry, epoch: u64) {
-        if sent == text || sent == encode_component(text) {
+        if sent == text || is_encoded(sent, text) {
             self.verified.keep(sent, carrier, entry, epoch);
         }
     }
