@@ -107,13 +107,28 @@ fn check_domain(domain: &str) -> Result<(), EmailError> {
     let labels = domain.split('.').count();
     let last_is_name =
         domain.rsplit('.').next().is_some_and(|label| !label.bytes().all(|b| b.is_ascii_digit()));
-    let same_to_the_url_standard =
-        matches!(url::Host::parse(domain), Ok(url::Host::Domain(read)) if read == domain);
-    if labels >= 2 && last_is_name && domain.split('.').all(label_is_sound) && same_to_the_url_standard {
+    if labels >= 2
+        && last_is_name
+        && domain.split('.').all(label_is_sound)
+        && (is_plain(domain) || is_same_to_the_url_standard(domain))
+    {
         Ok(())
     } else {
         Err(EmailError::Domain)
     }
+}
+
+/// Whether there is nothing in sound labels that the URL standard reads in its own way: it decodes punycode, and takes a name
+/// whose end begins like a number for an IPv4 address. Every session's address is read from its row, and few are not plain.
+fn is_plain(domain: &str) -> bool {
+    let mut labels = domain.split('.');
+    let ends_like_a_name =
+        labels.clone().next_back().is_some_and(|last| last.starts_with(|c: char| c.is_ascii_alphabetic()));
+    ends_like_a_name && labels.all(|label| !label.starts_with("xn--"))
+}
+
+fn is_same_to_the_url_standard(domain: &str) -> bool {
+    matches!(url::Host::parse(domain), Ok(url::Host::Domain(read)) if read == domain)
 }
 
 #[cfg(test)]
@@ -147,5 +162,23 @@ mod tests {
             assert_eq!(Email::parse(text), Err(error), "{text}");
         }
         assert_eq!(Email::parse(&format!("{}@example.com", "a".repeat(65))), Err(EmailError::TooLong));
+    }
+
+    /// All names of six signs and an end, of which many are sound.
+    #[test]
+    fn what_is_plain_is_the_same_to_the_url_standard() {
+        const SIGNS: [char; 7] = ['a', 'n', 'x', '-', '.', '0', '7'];
+        let mut plain = 0;
+        for end in ["", ".0", ".0x7", ".com", ".c0", ".xn--a"] {
+            for number in 0..SIGNS.len().pow(6) {
+                let sign = |at| SIGNS[number / SIGNS.len().pow(at) % SIGNS.len()];
+                let domain: String = (0..6).map(sign).chain(end.chars()).collect();
+                if check_domain(&domain).is_ok() && is_plain(&domain) {
+                    plain += 1;
+                    assert!(is_same_to_the_url_standard(&domain), "{domain}");
+                }
+            }
+        }
+        assert!(plain > 10_000, "{plain}");
     }
 }
