@@ -102,13 +102,21 @@ impl<'a> CookieHeader<'a> {
     /// The same, of a name that was made ready.
     #[must_use]
     pub fn find_sought(&self, sought: &SoughtName) -> Found<'a> {
-        one_of(self.lines().flat_map(|line| sought.values(line))).decoded()
+        self.one_sought(sought).decoded()
     }
 
     /// What follows `prefix` in the names that begin with it, in the order of the header.
     #[must_use]
     pub fn names_after(&self, prefix: &str) -> Vec<&'a str> {
         self.pairs().filter_map(|(name, _)| name.strip_prefix(prefix)).take(64).collect()
+    }
+
+    /// The one value under a name, as it was sent. Nearly every request has one line.
+    fn one_sought(&self, sought: &SoughtName) -> Found<'a> {
+        if self.further.is_empty() {
+            return one_of(sought.values(self.line));
+        }
+        one_of(self.lines().flat_map(|line| sought.values(line)))
     }
 
     fn lines(&self) -> impl Iterator<Item = &'a str> {
@@ -135,7 +143,7 @@ impl<'a> CookieHeader<'a> {
     /// The same, not decoded: what was sent before is known by its text.
     #[must_use]
     pub fn find_chunked_as_sent(&self, sought: &SoughtName) -> Found<'a> {
-        match one_of(self.lines().flat_map(|line| sought.values(line))) {
+        match self.one_sought(sought) {
             Found::Absent if self.lines().any(|line| sought.places(line).next().is_some()) => {
                 self.join_chunks(sought.name)
             }
