@@ -5,9 +5,8 @@
 //! site by its own headers: see [`FetchOrigin`].
 
 use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
 
-use crate::secret::{EntropyError, Secret, Secrets, digest_of_hex, hex, random_bytes};
+use crate::secret::{EntropyError, Secret, Secrets, digest_of_hex, hex, random_bytes, same_digest};
 
 /// Makes and checks CSRF pairs.
 #[derive(Debug, Clone)]
@@ -73,7 +72,7 @@ impl Csrf {
     pub fn read(&self, cookie: &str) -> Option<CsrfPair> {
         let (token, given) = parts(cookie)?;
         let ring = self.secrets.ring();
-        let vouches = |secret: &Secret| bool::from(hash(token, secret).ct_eq(&given));
+        let vouches = |secret: &Secret| same_digest(&hash(token, secret), &given);
         let by_current = vouches(ring.current());
         let by_previous = ring.all().skip(1).fold(false, |found, secret| found | vouches(secret));
         let (cookie, is_vouched_anew) = match (by_current, by_previous) {
@@ -88,7 +87,7 @@ impl Csrf {
     #[must_use]
     pub fn is_up_to_date(&self, cookie: &str) -> bool {
         let secrets = self.secrets.ring();
-        parts(cookie).is_some_and(|(token, given)| hash(token, secrets.current()).ct_eq(&given).into())
+        parts(cookie).is_some_and(|(token, given)| same_digest(&hash(token, secrets.current()), &given))
     }
 }
 
