@@ -34,17 +34,9 @@ impl<'r> FromRequest<'r> for CsrfToken {
         let Some(auth) = request.rocket().state::<Auth>() else {
             return Outcome::Error((Status::InternalServerError, EntropyError));
         };
-        let pair = request.local_cache(|| {
-            let send = |pair: &CsrfPair| Outbox::of(request).put([auth.cookies.csrf(pair.cookie())]);
-            Pair(match sent_pair(request, auth) {
-                Some(pair) if pair.is_vouched_anew() => Ok(pair).inspect(send),
-                Some(pair) => Ok(pair),
-                None => auth.csrf.generate().inspect(send),
-            })
-        });
-        match &pair.0 {
+        match pair_of(request, auth) {
             Ok(pair) => Outcome::Success(Self(pair.clone())),
-            Err(error) => Outcome::Error((Status::ServiceUnavailable, *error)),
+            Err(error) => Outcome::Error((Status::ServiceUnavailable, error)),
         }
     }
 }
@@ -55,23 +47,25 @@ impl Sentinel for CsrfToken {
     }
 }
 
-/// This browser has a CSRF cookie once it is answered, and nobody asks what stands in it.
-#[cfg(feature = "server")]
-pub(crate) struct CsrfCookie;
+/// The pair of this browser; one without gets one with the answer.
+fn pair_of<'r>(request: &'r Request<'_>, auth: &Auth) -> Result<&'r CsrfPair, EntropyError> {
+    let pair = request.local_cache(|| {
+        let send = |pair: &CsrfPair| Outbox::of(request).put([auth.cookies.csrf(pair.cookie())]);
+        Pair(match sent_pair(request, auth) {
+            Some(pair) if pair.is_vouched_anew() => Ok(pair).inspect(send),
+            Some(pair) => Ok(pair),
+            None => auth.csrf.generate().inspect(send),
+        })
+    });
+    pair.0.as_ref().map_err(|error| *error)
+}
 
+/// Sees to it that this browser has a CSRF cookie once it is answered, where nobody asks what stands in it.
 #[cfg(feature = "server")]
-#[rocket::async_trait]
-impl<'r> FromRequest<'r> for CsrfCookie {
-    type Error = EntropyError;
-
-    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, EntropyError> {
-        if let Some(auth) = request.rocket().state::<Auth>()
-            && let Found::Value(value) = sent_cookie(request, auth)
-            && auth.csrf.is_up_to_date(&value)
-        {
-            return Outcome::Success(Self);
-        }
-        CsrfToken::from_request(request).await.map(|_| Self)
+pub(crate) fn ensure_cookie(request: &Request<'_>, auth: &Auth) -> Result<(), EntropyError> {
+    match sent_cookie(request, auth) {
+        Found::Value(value) if auth.csrf.is_up_to_date(&value) => Ok(()),
+        _ => pair_of(request, auth).map(drop),
     }
 }
 

@@ -65,7 +65,7 @@ pub use csrf_form::CsrfForm;
 pub use csrf_json::CsrfJson;
 pub use csrf_token::CsrfToken;
 #[cfg(feature = "server")]
-pub(crate) use csrf_token::{CsrfCookie, is_vouched, rotate};
+pub(crate) use csrf_token::{ensure_cookie, is_vouched, rotate};
 pub use fresh::{Fresh, FreshError, is_stale};
 pub use lookup::failure_of;
 #[cfg(feature = "server")]

@@ -22,6 +22,11 @@ impl<'r> FromRequest<'r> for CallbackUrl {
     }
 }
 
+/// Remembers the callback URL of a GET that leads nowhere by itself.
+pub(super) fn remember(request: &Request<'_>, auth: &Auth) {
+    choose(request, auth, None);
+}
+
 /// The validated callback URL: the body's, else the query's, else the cookie's, else the site's origin. A value that is
 /// not allowed is dropped, never an error, and never stays in the cookie.
 pub(super) fn choose(request: &Request<'_>, auth: &Auth, body: Option<&str>) -> String {

@@ -143,10 +143,10 @@ pub(crate) fn routes() -> Vec<Route> {
         small::log,
     ];
     let routes = [
-        Policy::Role(ADMIN).routes(admins),
+        Policy::Public.routes(anybodys),
         Policy::Session.routes(account),
         Policy::Fresh.routes(fresh),
-        Policy::Public.routes(anybodys),
+        Policy::Role(ADMIN).routes(admins),
         Policy::Public.routes(unknown::routes()),
     ];
     scope::scoped(routes.concat())

@@ -6,11 +6,11 @@ use rocket::{Request, State, get, post};
 use serde_json::{Value, json};
 
 use super::answer::Answer;
-use super::callback_url::CallbackUrl;
+use super::callback_url;
 use super::failure::Failure;
 use super::form::{CheckedForm, FormError};
 use crate::config::EmptySession;
-use crate::guards::{Auth, CsrfCookie, CsrfError, Outbox, cookie_header, lookup, presented_cookie};
+use crate::guards::{Auth, CsrfError, Outbox, cookie_header, ensure_cookie, lookup, presented_cookie};
 use crate::session::{CookieHeader, Found, SessionData, SessionError};
 use crate::signin::SignIn;
 
@@ -26,24 +26,43 @@ impl<'r> FromRequest<'r> for Sender<'r> {
     }
 }
 
+/// Whoever reads their session. Clients do so again and again, so one guard does what several would, each of which is a piece
+/// of memory and a task within the task.
+pub(super) struct Reader<'r> {
+    request: &'r Request<'r>,
+    auth: &'r Auth,
+}
+
+#[rocket::async_trait]
+impl<'r> FromRequest<'r> for Reader<'r> {
+    type Error = ();
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, ()> {
+        let Some(auth) = request.rocket().state::<Auth>() else {
+            return Outcome::Error((Status::InternalServerError, ()));
+        };
+        if ensure_cookie(request, auth).is_err() {
+            return Outcome::Error((Status::ServiceUnavailable, ()));
+        }
+        callback_url::remember(request, auth);
+        Outcome::Success(Self { request, auth })
+    }
+}
+
 #[get("/session")]
-pub(super) async fn read(
-    sender: Sender<'_>,
-    auth: &State<Auth>,
-    _csrf: CsrfCookie,
-    _url: CallbackUrl,
-) -> Answer {
-    match lookup(sender.0).await {
-        Ok(session) => show(sender.0, auth, &session).await,
+pub(super) async fn read(reader: Reader<'_>) -> Answer {
+    let Reader { request, auth } = reader;
+    match lookup(request).await {
+        Ok(session) => show(request, auth, &session).await,
         Err(reason) => {
             if let Some(failure) = Failure::unless_verdict(reason) {
-                return failure.answer(sender.0).await;
+                return failure.answer(request).await;
             }
             // A cookie whose session was ended is of no more use. One we cannot read may belong to a sibling whose keys
             // we do not have yet; and by whose clock one has expired is for the browser to say, which drops it then:
             // ours may be wrong, and be set right again.
             if reason == SessionError::Revoked {
-                delete_session_cookie(sender.0, auth);
+                delete_session_cookie(request, auth);
             }
             Answer::json(Status::Ok, &empty(auth))
         }
