@@ -262,9 +262,16 @@ mod tests {
         for name in names {
             let (reads, id) = (Arc::clone(reads), id(name));
             asked.push(tokio::spawn(async move { reads.find(id).await }));
-            tokio::task::yield_now().await;
+            everybody_else().await;
         }
         asked
+    }
+
+    /// Until whoever can go on has: a read that has a place has begun.
+    async fn everybody_else() {
+        for _ in 0..8 {
+            tokio::task::yield_now().await;
+        }
     }
 
     async fn told(asked: Vec<LookingUp>) -> Vec<String> {
@@ -333,6 +340,8 @@ mod tests {
             let error = row(&id("corrupt")).unwrap_err().to_string();
             let error = if bad == "down" { Error::Unavailable(bad.to_owned()).to_string() } else { error };
             assert_eq!(told(asked).await, [hex_of("first"), hex_of("one"), error, "nobody".to_owned()]);
+            // The place is left, and the connection with it.
+            everybody_else().await;
         }
         assert_eq!(reader.sizes(), [1, 3, 1, 1, 1, 1, 3, 1, 1, 1]);
         // Each time one to begin with, another after all of them and another after the bad one failed.
@@ -346,7 +355,7 @@ mod tests {
         let mut asked = ask(&reads, &["first", "gone", "stays"]).await;
         asked.remove(0).abort();
         asked.remove(0).abort();
-        tokio::task::yield_now().await;
+        everybody_else().await;
         reader.allowed.add_permits(2);
         assert_eq!(told(asked).await, [hex_of("stays")]);
         assert_eq!(reader.sizes(), [1, 1], "nobody was read for who had gone before");
