@@ -18,9 +18,10 @@ const ASKED: u64 = 200_000;
 /// What stands before the `Cookie` header of somebody signed in, on a line of the measured process.
 const COOKIE: &str = "cookie: ";
 
-/// Up to version 2.39 the C library copies what is longer than 4 KB in a way that on AMD's Zen 3 is many times slower for some
-/// pairs of addresses than for others (glibc bug 30994), and Rocket moves every request's task of 6 KB several times: which
-/// of two routes looks faster is then a matter of where their memory happens to lie.
+/// Up to version 2.39 the C library copies what is longer than 2 to 4 KB by an instruction that on AMD's Zen 3 is up to twenty
+/// times slower for some addresses than for others (glibc bug 30994), and Rocket moves every request's task of 6 KB several
+/// times: which of two routes looks faster is then a matter of where their memory happens to lie. A peer is started by
+/// its user, who can set the same.
 const COPIES: (&str, &str) = ("GLIBC_TUNABLES", "glibc.cpu.x86_rep_movsb_threshold=1048576");
 
 struct Options {
