@@ -53,7 +53,7 @@ pub(super) struct SessionRow {
 }
 
 /// A session and its user.
-#[derive(sqlx::FromRow)]
+#[derive(sqlx::FromRow, Deserialize)]
 pub(super) struct SessionAndUserRow {
     #[sqlx(flatten)]
     session: SessionRow,
@@ -193,14 +193,16 @@ impl TryFrom<SessionAndUserRow> for (SessionRecord, User) {
     }
 }
 
-/// Sessions and their users, as SQLite writes them into one text: an array each of the id, the session and the user. See
-/// `sqlite/sessions.rs`.
+/// Sessions and their users, as SQLite writes them into one text: an array of the id, the session and the user, or of the id
+/// and null where a column holds bytes. See `sqlite/sessions.rs`.
 pub(super) fn sessions_of_text(text: &[u8]) -> Result<Vec<(SessionRecord, User)>, Error> {
     let nonsense = || corrupt("a session or its user");
-    let rows: Vec<(&str, SessionRow, UserRow)> = serde_json::from_slice(text).map_err(|_| nonsense())?;
-    let read = rows.into_iter().map(|(id, mut session, user)| {
-        session.session_id = TokenHash::from_hex(id).ok_or_else(nonsense)?.as_bytes().to_vec();
-        Ok((session.try_into()?, user.try_into()?))
+    let rows: Vec<(String, Option<SessionAndUserRow>)> =
+        serde_json::from_slice(text).map_err(|_| nonsense())?;
+    let read = rows.into_iter().map(|(id, row)| {
+        let mut row = row.ok_or_else(nonsense)?;
+        row.session.session_id = TokenHash::from_hex(&id).ok_or_else(nonsense)?.as_bytes().to_vec();
+        row.try_into()
     });
     read.collect()
 }

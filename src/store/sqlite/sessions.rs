@@ -21,14 +21,20 @@ pub(super) const INSERT_SESSION: &str = "INSERT INTO sessions (id, user_id, stra
      WHERE EXISTS (SELECT 1 FROM users WHERE id = $2 AND disabled_at IS NULL AND security_stamp = $11)";
 
 /// Sessions and their users as one text, in the order of `SessionAndUserRow`: the driver copies every column of every row by
-/// itself and wakes its caller for each row, which takes longer than to write the text and to read it. No column but the id
-/// holds bytes, which JSON has no word for: both tables are strict.
+/// itself and wakes its caller for each row, which takes longer than to write the text and to read it. A column that holds
+/// bytes is no part of a row that we wrote (and JSON's functions would take some bytes for JSON): such a row is null.
 macro_rules! session_and_user {
     () => {
-        "SELECT json_group_array(json_array(lower(hex(sessions.id)), json_array(sessions.user_id, sessions.strategy, \
-         sessions.method, sessions.authenticated_at, sessions.expires_at, sessions.renewed_at, sessions.user_agent, \
-         sessions.address, sessions.claims), json_array(users.id, users.email, users.name, users.image, \
-         users.email_verified_at, users.disabled_at, users.created_at, users.security_stamp))) \
+        "SELECT json_group_array(json_array(lower(hex(sessions.id)), CASE WHEN 'blob' IN (typeof(sessions.user_id), typeof(sessions.strategy), \
+         typeof(sessions.method), typeof(sessions.authenticated_at), typeof(sessions.expires_at), \
+         typeof(sessions.renewed_at), typeof(sessions.user_agent), typeof(sessions.address), typeof(sessions.claims), \
+         typeof(users.id), typeof(users.email), typeof(users.name), typeof(users.image), \
+         typeof(users.email_verified_at), typeof(users.disabled_at), typeof(users.created_at), \
+         typeof(users.security_stamp)) THEN NULL \
+         ELSE json_array(json_array(sessions.user_id, sessions.strategy, sessions.method, \
+         sessions.authenticated_at, sessions.expires_at, sessions.renewed_at, sessions.user_agent, sessions.address, \
+         sessions.claims), json_array(users.id, users.email, users.name, users.image, users.email_verified_at, \
+         users.disabled_at, users.created_at, users.security_stamp)) END)) \
          FROM sessions JOIN users ON users.id = sessions.user_id WHERE sessions.id "
     };
 }
