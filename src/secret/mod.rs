@@ -4,6 +4,7 @@
 //! serialise and is wiped when dropped. The *plain* token and its *hash* are different types, and only the hash has a
 //! way into the store: a dump of the database opens nobody's session (ASVS 5.0, 7.2 and 11.5).
 
+mod digest;
 mod rotation;
 
 use std::fmt;
@@ -16,6 +17,8 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::{Zeroize as _, ZeroizeOnDrop};
 
+pub use digest::hex;
+pub(crate) use digest::{digest_of_hex, same_digest};
 pub use rotation::{Derived, Secrets};
 
 /// The operating system gave no random bytes. Nothing can be issued until it does.
@@ -33,52 +36,10 @@ pub fn random_bytes<const N: usize>() -> Result<[u8; N], EntropyError> {
     Ok(bytes)
 }
 
-/// Lower-case hexadecimal.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
-    let mut text = vec![0; bytes.len() * 2];
-    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
-        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
-    }
-    String::from_utf8(text).unwrap_or_default()
-}
-
-/// The 32 bytes that 64 lower-case hexadecimal digits stand for; `None` for every other text. Every digit is
-/// looked at, which is faster than to stop at the first that is wrong.
-pub(crate) fn digest_of_hex(text: &str) -> Option<[u8; 32]> {
-    let digits = <&[u8; 64]>::try_from(text.as_bytes()).ok()?;
-    let (mut bytes, mut strange) = ([0; 32], 0);
-    for (byte, pair) in bytes.iter_mut().zip(digits.as_chunks::<2>().0) {
-        let [high, low] = pair.map(|digit| match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            _ => u8::MAX,
-        });
-        strange |= (high | low) >> 4;
-        *byte = high << 4 | low & 15;
-    }
-    (strange == 0).then_some(bytes)
-}
-
 /// Whether two texts are equal, in time that depends on their lengths alone.
 #[must_use]
 pub fn same_text(left: &str, right: &str) -> bool {
     left.as_bytes().ct_eq(right.as_bytes()).into()
-}
-
-/// Whether two hashes are equal, in time that does not depend on them. Word by word: what keeps the compiler from stopping at
-/// the first difference costs as much for a byte as for eight.
-pub(crate) fn same_digest(left: &[u8; 32], right: &[u8; 32]) -> bool {
-    words(left).ct_eq(&words(right)).into()
-}
-
-fn words(digest: &[u8; 32]) -> [u64; 4] {
-    let mut words = [0; 4];
-    for (word, bytes) in words.iter_mut().zip(digest.as_chunks::<8>().0) {
-        *word = u64::from_ne_bytes(*bytes);
-    }
-    words
 }
 
 /// A password as the person typed it: never trimmed, never normalised, never printed.
@@ -320,17 +281,6 @@ redacted!(Password, PlainToken, ShortCode, Secret, SecretRing, TokenHash);
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn digests_that_differ_anywhere_differ() {
-        let digest = [7; 32];
-        assert!(same_digest(&digest, &digest));
-        for bit in 0..256 {
-            let mut other = digest;
-            other[bit / 8] ^= 1 << (bit % 8);
-            assert!(!same_digest(&digest, &other) && !same_digest(&other, &digest), "{bit}");
-        }
-    }
 
     #[test]
     fn a_token_reads_back_and_only_in_its_one_spelling() {
