@@ -4,8 +4,7 @@ use rocket::http::Status;
 use rocket::request::{FromRequest, Outcome};
 use rocket::{Ignite, Request, Rocket, Sentinel};
 
-use super::lookup::{cookie_header, jar_cookie};
-use super::{Auth, Outbox};
+use super::{Auth, Outbox, SentCookies};
 use crate::secret::{EntropyError, same_text};
 use crate::session::{CsrfPair, Found};
 
@@ -62,8 +61,12 @@ fn pair_of<'r>(request: &'r Request<'_>, auth: &Auth) -> Result<&'r CsrfPair, En
 
 /// Sees to it that this browser has a CSRF cookie once it is answered, where nobody asks what stands in it.
 #[cfg(feature = "server")]
-pub(crate) fn ensure_cookie(request: &Request<'_>, auth: &Auth) -> Result<(), EntropyError> {
-    match sent_cookie(request, auth) {
+pub(crate) fn ensure_cookie(
+    request: &Request<'_>,
+    auth: &Auth,
+    sent: &SentCookies<'_>,
+) -> Result<(), EntropyError> {
+    match sent.find_sought(auth.cookies.sought_csrf()) {
         Found::Value(value) if auth.csrf.is_up_to_date(&value) => Ok(()),
         _ => pair_of(request, auth).map(drop),
     }
@@ -71,16 +74,9 @@ pub(crate) fn ensure_cookie(request: &Request<'_>, auth: &Auth) -> Result<(), En
 
 /// The pair this browser sent, if we vouch for it.
 fn sent_pair(request: &Request<'_>, auth: &Auth) -> Option<CsrfPair> {
-    match sent_cookie(request, auth) {
+    match SentCookies::of(request).find_sought(auth.cookies.sought_csrf()) {
         Found::Value(value) => auth.csrf.read(&value),
         Found::Absent | Found::Unusable => None,
-    }
-}
-
-fn sent_cookie<'r>(request: &'r Request<'_>, auth: &Auth) -> Found<'r> {
-    match cookie_header(request) {
-        Some(header) => header.find_sought(auth.cookies.sought_csrf()),
-        None => jar_cookie(request, auth.cookies.csrf_name()),
     }
 }
 

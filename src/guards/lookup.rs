@@ -1,12 +1,11 @@
 //! The one look-up that all guards of a request share.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use rocket::Request;
 
-use super::{Auth, Noted, context_of};
-use crate::session::{CookieHeader, Found, Presented, SessionData, SessionError};
+use super::{Auth, Noted, SentCookies, context_of};
+use crate::session::{Found, Presented, SessionData, SessionError};
 
 /// Who sent this request, looked up once.
 pub(crate) async fn lookup(request: &Request<'_>) -> Result<Arc<SessionData>, SessionError> {
@@ -14,15 +13,24 @@ pub(crate) async fn lookup(request: &Request<'_>) -> Result<Arc<SessionData>, Se
     if let Some(found) = sender.get() {
         return found.clone();
     }
-    if let Some(session) = recent(request) {
-        #[cfg(feature = "server")]
-        crate::metrics::guard("session");
-        // Only this future looks this request up; were there another, it would have found the same.
-        sender.set(Ok(Arc::clone(&session))).ok();
+    if let Some(session) = recall(request, &SentCookies::of(request)) {
         return Ok(session);
     }
     // Boxed, so that the guards' own futures stay small: most requests never come here.
     Box::pin(sender.get_or_init(|| read_and_count(request))).await.clone()
+}
+
+/// Who sent this request, when the very same credential was verified a moment ago and nothing is to be done about it; a later
+/// look-up finds the same.
+pub(crate) fn recall(request: &Request<'_>, sent: &SentCookies<'_>) -> Option<Arc<SessionData>> {
+    let auth = request.rocket().state::<Auth>()?;
+    let session = auth.sessions.recent(presented(&sent.session(auth), request))?;
+    // Only one future looks a request up; were there another, it would have found the same, and counted it.
+    if Noted::of(request).sender.set(Ok(Arc::clone(&session))).is_ok() {
+        #[cfg(feature = "server")]
+        crate::metrics::guard("session");
+    }
+    Some(session)
 }
 
 async fn read_and_count(request: &Request<'_>) -> Result<Arc<SessionData>, SessionError> {
@@ -50,12 +58,6 @@ pub fn failure_of(request: &Request<'_>) -> Option<SessionError> {
     Noted::of(request).sender.get().and_then(|found| found.as_ref().err().copied())
 }
 
-/// The session, when the very same credential was verified a moment ago and nothing is to be done about it.
-fn recent(request: &Request<'_>) -> Option<Arc<SessionData>> {
-    let auth = request.rocket().state::<Auth>()?;
-    auth.sessions.recent(presented(&presented_cookie(request, auth), request))
-}
-
 /// What the look-up of this request found, when a guard asked.
 #[cfg(feature = "server")]
 pub(super) fn found<'r>(request: &'r Request<'_>) -> Option<&'r Result<Arc<SessionData>, SessionError>> {
@@ -64,7 +66,7 @@ pub(super) fn found<'r>(request: &'r Request<'_>) -> Option<&'r Result<Arc<Sessi
 
 async fn read(request: &Request<'_>) -> Result<Arc<SessionData>, SessionError> {
     let auth = request.rocket().state::<Auth>().ok_or(SessionError::Unavailable)?;
-    let cookie = presented_cookie(request, auth);
+    let cookie = SentCookies::of(request).session(auth);
     let session = auth.sessions.read(presented(&cookie, request)).await?;
     #[cfg(feature = "server")]
     let session = super::session::renewed(request, auth, session, &cookie).await?;
@@ -78,43 +80,6 @@ fn presented<'a>(cookie: &'a Found<'_>, request: &'a Request<'_>) -> Presented<'
         Found::Unusable => Presented::Unusable,
         Found::Absent => authorization(request),
     }
-}
-
-/// The session cookie this request carries, as it was sent.
-pub(crate) fn presented_cookie<'r>(request: &'r Request<'_>, auth: &Auth) -> Found<'r> {
-    match cookie_header(request) {
-        Some(header) => header.find_chunked_as_sent(auth.cookies.sought_session()),
-        None => jar_cookie(request, auth.cookies.session_name()),
-    }
-}
-
-/// The request's `Cookie` header lines; `None` when it has none.
-pub(crate) fn cookie_header<'r>(request: &'r Request<'_>) -> Option<CookieHeader<'r>> {
-    let mut lines = request.headers().get("cookie").peekable();
-    lines.peek()?;
-    Some(CookieHeader::parse(lines))
-}
-
-/// The value of one of our helper cookies, when there is exactly one that can be read.
-#[cfg(feature = "server")]
-pub(crate) fn helper_cookie(request: &Request<'_>, name: &str) -> Option<String> {
-    let found = match cookie_header(request) {
-        Some(header) => header.find(name),
-        None => jar_cookie(request, name),
-    };
-    match found {
-        Found::Value(value) => Some(value.into_owned()),
-        Found::Absent | Found::Unusable => None,
-    }
-}
-
-/// Rocket's local client puts its cookies into the jar and sends no header. Over the network a jar without a header is
-/// always empty, so nothing can be smuggled in this way.
-pub(crate) fn jar_cookie<'r>(request: &'r Request<'_>, name: &str) -> Found<'r> {
-    request
-        .cookies()
-        .get(name)
-        .map_or(Found::Absent, |cookie| Found::Value(Cow::Owned(cookie.value().to_owned())))
 }
 
 /// `Authorization`, when there is exactly one.

@@ -50,6 +50,7 @@ mod request;
 mod role;
 #[cfg(feature = "server")]
 mod scope;
+mod sent;
 mod session;
 mod token;
 #[cfg(feature = "server")]
@@ -69,7 +70,7 @@ pub(crate) use csrf_token::{ensure_cookie, is_vouched, rotate};
 pub use fresh::{Fresh, FreshError, is_stale};
 pub use lookup::failure_of;
 #[cfg(feature = "server")]
-pub(crate) use lookup::{cookie_header, helper_cookie, jar_cookie, lookup, presented_cookie};
+pub(crate) use lookup::{lookup, recall};
 pub(crate) use noted::Noted;
 pub use optional_session::OptionalSession;
 pub(crate) use outbox::Outbox;
@@ -78,5 +79,6 @@ pub(crate) use request::context_of;
 pub use role::{Admin, Role, RoleError, RoleName};
 #[cfg(feature = "server")]
 pub use scope::{Scope, ScopeError, ScopeName};
+pub(crate) use sent::SentCookies;
 pub use session::Session;
 pub use token::{OptionalToken, Token};

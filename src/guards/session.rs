@@ -148,7 +148,7 @@ pub(super) async fn renewed(
     session: Arc<SessionData>,
     cookie: &crate::session::Found<'_>,
 ) -> Result<Arc<SessionData>, SessionError> {
-    use crate::session::{CookieHeader, Found};
+    use crate::session::Found;
     use crate::signin::SignInError;
 
     let (Some(sign_in), Found::Value(presented)) = (&auth.sign_in, cookie) else {
@@ -159,7 +159,7 @@ pub(super) async fn renewed(
     }
     match sign_in.renew(&session, presented).await {
         Ok(Some(issued)) => {
-            let sent = super::cookie_header(request).unwrap_or_else(|| CookieHeader::parse([]));
+            let sent = super::SentCookies::of(request).header();
             super::Outbox::of(request).put(auth.cookies.session(&issued.value, issued.expires_at, &sent));
             Ok(Arc::new(issued.session))
         }

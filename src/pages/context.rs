@@ -12,7 +12,7 @@ use super::assets::AssetUrls;
 use super::render::Ready;
 use super::{Language, Pages};
 use crate::config::EmptySession;
-use crate::guards::{Auth, CsrfToken, OptionalSession, cookie_header};
+use crate::guards::{Auth, CsrfToken, OptionalSession, SentCookies};
 use crate::session::{Found, SessionBody, SessionError};
 
 /// What every page of the library is given, and every page of a host's may ask for: texts in the person's language,
@@ -187,11 +187,7 @@ fn address(request: &Request<'_>, auth: &Auth) -> String {
 
 /// The language chosen by cookie, else by `Accept-Language`.
 pub(crate) fn language_of<'p>(request: &Request<'_>, auth: &Auth, pages: &'p Pages) -> &'p str {
-    let name = auth.cookies.language_name();
-    let chosen = match cookie_header(request) {
-        Some(header) => header.find(name),
-        None => crate::guards::jar_cookie(request, name),
-    };
+    let chosen = SentCookies::of(request).find(auth.cookies.language_name());
     let chosen = match &chosen {
         Found::Value(code) => Some(code.as_ref()),
         Found::Absent | Found::Unusable => None,

@@ -7,10 +7,10 @@ use super::answer::Answer;
 use super::failure::Failure;
 use super::form::{CheckedForm, FormError};
 use super::session::Sender;
-use crate::guards::{Auth, Outbox, Session, client_of, cookie_header, presented_cookie};
+use crate::guards::{Auth, Outbox, SentCookies, Session, client_of};
 use crate::pages::{PageContext, Pages};
 use crate::secret::{Password, TokenHash};
-use crate::session::{CookieHeader, Found};
+use crate::session::Found;
 use crate::signin::PasswordChange;
 
 #[get("/account?<notice>")]
@@ -58,12 +58,12 @@ pub(super) async fn change_name(
         Ok(checked) => checked,
         Err(failure) => return failure.answer(sender.0).await,
     };
-    let Found::Value(presented) = presented_cookie(sender.0, auth) else {
+    let Found::Value(presented) = SentCookies::of(sender.0).session(auth) else {
         return Failure::internal().answer(sender.0).await;
     };
     match sign_in.change_name(session.data(), &presented, form.text("name")).await {
         Ok(issued) => {
-            let sent = cookie_header(sender.0).unwrap_or_else(|| CookieHeader::parse([]));
+            let sent = SentCookies::of(sender.0).header();
             Outbox::of(sender.0).put(auth.cookies.session(&issued.value, issued.expires_at, &sent));
             done(auth, "name_saved")
         }

@@ -11,9 +11,9 @@ use super::failure::Failure;
 use super::form::{CheckedForm, FormError};
 use super::page::page as render;
 use super::session::Sender;
-use crate::guards::{Auth, Fresh, Outbox, Session, client_of, cookie_header, presented_cookie};
+use crate::guards::{Auth, Fresh, Outbox, SentCookies, Session, client_of};
 use crate::pages::{PageContext, Pages};
-use crate::session::{CookieHeader, Found};
+use crate::session::Found;
 use crate::signin::AddressLink;
 
 #[post("/account/email/verify", data = "<form>")]
@@ -109,7 +109,7 @@ pub(super) async fn change(
         Ok(checked) => checked,
         Err(failure) => return failure.answer(sender.0).await,
     };
-    let Found::Value(presented) = presented_cookie(sender.0, auth) else {
+    let Found::Value(presented) = SentCookies::of(sender.0).session(auth) else {
         return Failure::not_found().answer(sender.0).await;
     };
     match sign_in.change_email(session.data(), &presented, &link_of(&form), context.lang()).await {
@@ -122,7 +122,7 @@ pub(super) async fn change(
 }
 
 fn carry(request: &Request<'_>, auth: &Auth, issued: &crate::session::Issued) {
-    let sent = cookie_header(request).unwrap_or_else(|| CookieHeader::parse([]));
+    let sent = SentCookies::of(request).header();
     Outbox::of(request).put(auth.cookies.session(&issued.value, issued.expires_at, &sent));
 }
 

@@ -4,7 +4,7 @@ use rocket::Request;
 use rocket::http::Status;
 use rocket::request::{FromRequest, Outcome};
 
-use crate::guards::{Auth, Outbox, cookie_header, jar_cookie};
+use crate::guards::{Auth, Outbox, SentCookies};
 use crate::session::Found;
 
 /// The validated callback URL of a GET: query, else cookie, else the site's origin. A change is remembered by cookie.
@@ -23,18 +23,19 @@ impl<'r> FromRequest<'r> for CallbackUrl {
 }
 
 /// Remembers the callback URL of a GET that leads nowhere by itself.
-pub(super) fn remember(request: &Request<'_>, auth: &Auth) {
-    choose(request, auth, None);
+pub(super) fn remember(request: &Request<'_>, auth: &Auth, sent: &SentCookies<'_>) {
+    choose_of(request, auth, sent, None);
 }
 
 /// The validated callback URL: the body's, else the query's, else the cookie's, else the site's origin. A value that is
 /// not allowed is dropped, never an error, and never stays in the cookie.
 pub(super) fn choose(request: &Request<'_>, auth: &Auth, body: Option<&str>) -> String {
+    choose_of(request, auth, &SentCookies::of(request), body)
+}
+
+fn choose_of(request: &Request<'_>, auth: &Auth, sent: &SentCookies<'_>, body: Option<&str>) -> String {
     let query = request.query_value::<&str>("callbackUrl").and_then(Result::ok);
-    let found = match cookie_header(request) {
-        Some(header) => header.find_sought(auth.cookies.sought_callback_url()),
-        None => jar_cookie(request, auth.cookies.callback_url_name()),
-    };
+    let found = sent.find_sought(auth.cookies.sought_callback_url());
     let cookie = match &found {
         Found::Value(url) => Some(url.as_ref()),
         Found::Absent | Found::Unusable => None,

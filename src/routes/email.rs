@@ -15,9 +15,9 @@ use super::form::{CheckedForm, FormError};
 use super::page::page as render;
 use super::session::Sender;
 use super::welcome::{replaced_session, welcome};
-use crate::guards::{Auth, Outbox, client_of, cookie_header, jar_cookie};
+use crate::guards::{Auth, Outbox, SentCookies, client_of};
 use crate::pages::{PageContext, Pages, language_of};
-use crate::session::{Found, encode_component};
+use crate::session::encode_component;
 use crate::signin::{EmailSignIn, EnteredByEmail, LinkRequest, MailedProof, SignInError};
 
 /// Mails a link. The same work and the same answer, whoever has the address.
@@ -153,15 +153,7 @@ async fn sign_in(
 
 /// What this browser keeps to be able to use a code.
 pub(super) fn mailed_code_cookie(request: &Request<'_>, auth: &Auth) -> Option<String> {
-    let name = auth.cookies.mailed_code_name();
-    let found = match cookie_header(request) {
-        Some(header) => header.find(name),
-        None => jar_cookie(request, name),
-    };
-    match found {
-        Found::Value(value) => Some(value.into_owned()),
-        Found::Absent | Found::Unusable => None,
-    }
+    SentCookies::of(request).text(auth.cookies.mailed_code_name())
 }
 
 /// Where somebody whose account was made just now goes first, as NextAuth's `pages.newUser`.

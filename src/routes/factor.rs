@@ -11,7 +11,7 @@ use super::form::{CheckedForm, FormError};
 use super::page::page as render;
 use super::session::Sender;
 use super::welcome::{replaced_session, welcome};
-use crate::guards::{Auth, Outbox, client_of, helper_cookie};
+use crate::guards::{Auth, Outbox, SentCookies, client_of};
 use crate::pages::{PageContext, Pages};
 use crate::session::encode_component;
 use crate::signin::{CHALLENGE_AGE, Entered, Entry, FactorError, SecondFactors, SecondProof, SignIn};
@@ -71,7 +71,7 @@ pub(super) async fn options(
     if let Err(error) = form {
         return Failure::from(&error.reason).answer(sender.0).await;
     }
-    let started = match (&auth.sign_in, helper_cookie(sender.0, auth.cookies.pending_name())) {
+    let started = match (&auth.sign_in, SentCookies::of(sender.0).text(auth.cookies.pending_name())) {
         (Some(sign_in), Some(pending)) => sign_in.start_passkey(Some(&pending)),
         _ => Err(FactorError::Expired),
     };
@@ -105,9 +105,9 @@ async fn finish(
     form: &CheckedForm,
 ) -> Result<Entered, Stop> {
     let sign_in = auth.sign_in.as_ref().ok_or_else(|| Stop::Other(Failure::internal()))?;
-    let pending = helper_cookie(request, auth.cookies.pending_name());
+    let pending = SentCookies::of(request).text(auth.cookies.pending_name());
     let pending = pending.ok_or(Stop::Factor(FactorError::Expired))?;
-    let challenge = helper_cookie(request, auth.cookies.challenge_name());
+    let challenge = SentCookies::of(request).text(auth.cookies.challenge_name());
     let proof = match (form.optional("credential").filter(|answer| !answer.is_empty()), &challenge) {
         (Some(answer), Some(challenge)) => SecondProof::Passkey { answer, challenge },
         (Some(_), None) => return Err(Stop::Factor(FactorError::Wrong)),
@@ -129,7 +129,7 @@ async fn show(
     callback_url: &str,
     error: Option<&str>,
 ) -> Answer {
-    let found = match (&auth.sign_in, helper_cookie(request, auth.cookies.pending_name())) {
+    let found = match (&auth.sign_in, SentCookies::of(request).text(auth.cookies.pending_name())) {
         (Some(sign_in), Some(pending)) => sign_in.pending_factors(&pending).await,
         _ => Err(FactorError::Expired),
     };

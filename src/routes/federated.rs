@@ -17,13 +17,13 @@ use super::reauthenticate;
 use super::session::Sender;
 use super::unknown;
 use super::welcome::{replaced_session, welcome};
-use crate::guards::{Auth, Outbox, client_of, cookie_header, jar_cookie};
+use crate::guards::{Auth, Outbox, SentCookies, client_of};
 use crate::pages::{PageContext, Pages, language_of};
 use crate::providers::{
     Federation, Leaving, Profile, Provider, ProviderError, ProviderTokens, Returned, StateError,
     TRANSACTION_AGE, Transaction, cookie_id,
 };
-use crate::session::{CookieHeader, Found, SessionData};
+use crate::session::{Found, SessionData};
 use crate::signin::{Arrival, Arrived, Client, SignIn, SignInError};
 
 /// Sign-ins under way in one browser at a time: as many tabs as anybody has open at a sign-in, and few enough that their
@@ -82,7 +82,7 @@ async fn go(
 
 /// Browsers send older cookies first (RFC 6265 section 5.4): those beyond the limit were abandoned.
 fn forget_oldest(request: &Request<'_>, auth: &Auth) {
-    let sent = cookie_header(request).unwrap_or_else(|| CookieHeader::parse([]));
+    let sent = SentCookies::of(request).header();
     let ids = sent.names_after(auth.cookies.transaction_prefix());
     let beyond = ids.len().saturating_sub(MAX_UNDER_WAY - 1);
     Outbox::of(request).put(ids.iter().take(beyond).map(|id| auth.cookies.delete_transaction(id)));
@@ -245,11 +245,7 @@ fn take(
         return Err(StateError::Missing);
     }
     let name = format!("{}{}", auth.cookies.transaction_prefix(), cookie_id(state));
-    let found = match cookie_header(request) {
-        Some(header) => header.find(&name),
-        None => jar_cookie(request, &name),
-    };
-    let Found::Value(sealed) = found else {
+    let Found::Value(sealed) = SentCookies::of(request).find(&name) else {
         return Err(StateError::Unknown);
     };
     federation.open(provider, state, &sealed).ok_or(StateError::Mismatch)

@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::form::{CheckedForm, FormError};
 use super::session::Sender;
 use super::welcome::{replaced_session, welcome};
-use crate::guards::{Auth, Outbox, client_of, helper_cookie};
+use crate::guards::{Auth, Outbox, SentCookies, client_of};
 use crate::signin::{Entered, Entry, FactorError};
 
 /// What a browser asks whichever passkey it has for this site.
@@ -54,7 +54,7 @@ pub(super) async fn sign_in(
 
 async fn enter(request: &Request<'_>, auth: &Auth, form: &CheckedForm) -> Result<Entered, Failure> {
     let sign_in = auth.sign_in.as_ref().ok_or_else(Failure::internal)?;
-    let challenge = helper_cookie(request, auth.cookies.challenge_name()).unwrap_or_default();
+    let challenge = SentCookies::of(request).text(auth.cookies.challenge_name()).unwrap_or_default();
     let old = replaced_session(request).await?;
     let client = client_of(request, &auth.config.trusted_proxies);
     let entry = Entry { client: &client, replaces: old.as_deref() };

@@ -11,7 +11,7 @@ use super::form::{CheckedForm, FormError};
 use super::medium::prefers_html;
 use super::page::page as render;
 use super::session::Sender;
-use crate::guards::{Auth, Fresh, Outbox, Session, helper_cookie};
+use crate::guards::{Auth, Fresh, Outbox, SentCookies, Session};
 use crate::model::PasskeyRecord;
 use crate::pages::{PageContext, Pages};
 use crate::secret::TokenHash;
@@ -133,7 +133,7 @@ pub(super) async fn add_passkey(
         Ok(checked) => checked,
         Err(failure) => return failure.answer(sender.0).await,
     };
-    let challenge = helper_cookie(sender.0, auth.cookies.challenge_name()).unwrap_or_default();
+    let challenge = SentCookies::of(sender.0).text(auth.cookies.challenge_name()).unwrap_or_default();
     let (answer, name) = (form.text("credential"), form.text("name"));
     let session = fresh.session();
     match sign_in.add_passkey(session.data(), answer, &challenge, name, context.lang()).await {

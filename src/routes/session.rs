@@ -10,8 +10,8 @@ use super::callback_url;
 use super::failure::Failure;
 use super::form::{CheckedForm, FormError};
 use crate::config::EmptySession;
-use crate::guards::{Auth, CsrfError, Outbox, cookie_header, ensure_cookie, lookup, presented_cookie};
-use crate::session::{CookieHeader, Found, SessionData, SessionError};
+use crate::guards::{Auth, CsrfError, Outbox, SentCookies, ensure_cookie, lookup, recall};
+use crate::session::{Found, SessionData, SessionError};
 use crate::signin::SignIn;
 
 /// The request itself, for the few handlers that need to look anything up or set cookies.
@@ -41,10 +41,13 @@ impl<'r> FromRequest<'r> for Reader<'r> {
         let Some(auth) = request.rocket().state::<Auth>() else {
             return Outcome::Error((Status::InternalServerError, ()));
         };
-        if ensure_cookie(request, auth).is_err() {
+        let sent = SentCookies::of(request);
+        if ensure_cookie(request, auth, &sent).is_err() {
             return Outcome::Error((Status::ServiceUnavailable, ()));
         }
-        callback_url::remember(request, auth);
+        callback_url::remember(request, auth, &sent);
+        // The handler's look-up finds it.
+        recall(request, &sent);
         Outcome::Success(Self { request, auth })
     }
 }
@@ -93,13 +96,14 @@ pub(super) async fn update(
             };
         }
     };
-    let (Some(sign_in), Found::Value(presented)) = (&auth.sign_in, presented_cookie(sender.0, auth)) else {
+    let (Some(sign_in), Found::Value(presented)) = (&auth.sign_in, SentCookies::of(sender.0).session(auth))
+    else {
         return show(sender.0, auth, &session).await;
     };
     let data = form.value("data").cloned().unwrap_or(Value::Null);
     match sign_in.update(&session, &presented, &data).await {
         Ok(Some((issued, body))) => {
-            let sent = cookie_header(sender.0).unwrap_or_else(|| CookieHeader::parse([]));
+            let sent = SentCookies::of(sender.0).header();
             Outbox::of(sender.0).put(auth.cookies.session(&issued.value, issued.expires_at, &sent));
             Answer::json_text(Status::Ok, body.json().to_owned())
         }
@@ -129,6 +133,6 @@ fn empty(auth: &Auth) -> Value {
 
 /// Deletes the session cookie and all chunks the request has of it.
 pub(super) fn delete_session_cookie(request: &Request<'_>, auth: &Auth) {
-    let sent = cookie_header(request).unwrap_or_else(|| CookieHeader::parse([]));
+    let sent = SentCookies::of(request).header();
     Outbox::of(request).put(auth.cookies.delete_session(&sent));
 }

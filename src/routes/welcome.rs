@@ -7,8 +7,8 @@ use rocket::http::Status;
 
 use super::answer::Answer;
 use super::failure::Failure;
-use crate::guards::{Auth, Outbox, cookie_header, lookup, rotate};
-use crate::session::{Carrier, CookieHeader, SessionData};
+use crate::guards::{Auth, Outbox, SentCookies, lookup, rotate};
+use crate::session::{Carrier, SessionData};
 use crate::signin::{Entered, PENDING_AGE};
 
 /// The browser's old session, which ends with a new sign-in; whether it has one must be known.
@@ -36,7 +36,7 @@ pub(super) async fn welcome(
         tracing::error!(%error, "a sign-in could not be finished");
         return Failure::internal().answer(request).await;
     }
-    let sent = cookie_header(request).unwrap_or_else(|| CookieHeader::parse([]));
+    let sent = SentCookies::of(request).header();
     Outbox::of(request).put(auth.cookies.session(&issued.value, issued.expires_at, &sent));
     if script { Answer::script_redirect(Status::Ok, url) } else { Answer::redirect(url.to_owned()) }
 }
