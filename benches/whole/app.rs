@@ -17,7 +17,7 @@ use rocket::http::{ContentType, Header};
 use rocket::response::Responder;
 use rocket::response::content::RawHtml;
 use rocket::serde::json::{Json, Value, json};
-use rocket::{Build, Phase, Rocket, State, get, routes};
+use rocket::{Build, Phase, Rocket, Route, State, get, routes};
 use rocket_dyn_templates::tera::{Context, Tera};
 
 /// A secret nobody uses elsewhere.
@@ -106,6 +106,13 @@ fn json_dressed() -> Dressed {
         referrer: Header::new("Referrer-Policy", "no-referrer"),
         resource: Header::new("Cross-Origin-Resource-Policy", "same-origin"),
     }
+}
+
+/// `GET /api/auth/session` is tried before what has Rocket's own ranks. Which route is found first is no property of what it
+/// does, so what it is compared with is tried as early.
+fn as_early_as_session(mut routes: Vec<Route>) -> Vec<Route> {
+    routes.iter_mut().for_each(|route| route.rank = -13);
+    routes
 }
 
 /// The site's own templates.
@@ -204,7 +211,8 @@ impl Setup {
             .attach(Countersign::fairing().store(store).templates(templates()))
             .manage(Ready::new())
             .manage(AtomicU64::new(0))
-            .mount("/", routes![open, bare, session, optional, token, json, json_dressed])
+            .mount("/", routes![open, bare, session, optional, token])
+            .mount("/", as_early_as_session(routes![json, json_dressed]))
             .mount("/", routes![page_prepare, page, page_fresh, page_ready, page_static])
     }
 }

@@ -1,4 +1,4 @@
-//! The check at launch: what is mounted, and does everything say who may ask?
+//! The check at launch: what is mounted, is everything reached, and does everything say who may ask?
 
 use std::sync::OnceLock;
 #[cfg(feature = "server")]
@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use rocket::Request;
 use rocket::{Ignite, Rocket, Route};
 
+use super::place::rival;
 use super::{Policy, handler_name};
 use crate::config::{Config, RouteAudit};
 
@@ -45,6 +46,15 @@ impl Audit {
     pub(crate) fn refuses(&self, rocket: &Rocket<Ignite>, config: &Config) -> bool {
         *self.refused.get_or_init(|| {
             let routes: Vec<&Route> = rocket.routes().collect();
+            if let Some(rival) = rival(&routes, &config.url.base_path) {
+                let (method, uri, name) = (rival.method, rival.uri.as_str(), handler_name(rival));
+                tracing::error!(%method, uri, name, "a route stands where Countersign has its own");
+                rocket::error!(
+                    "Not launched: `{name}` ({method} {uri}) stands where Countersign has its own. \
+                     Mount it elsewhere, or give Countersign another place by the path in `auth.url`."
+                );
+                return true;
+            }
             let undeclared = undeclared(&routes);
             let number = undeclared.len();
             if number == 0 {

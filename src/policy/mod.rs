@@ -42,12 +42,15 @@
 //! declared route is an ordinary [`Route`] that any `mount` takes, from any module, with any fairing in between.
 
 mod audit;
+mod place;
 
 use std::fmt;
 
 use rocket::Route;
 
 pub(crate) use audit::Audit;
+#[cfg(feature = "server")]
+pub(crate) use place::tried_first;
 
 /// Who may ask for a route.
 ///

@@ -66,7 +66,7 @@ mod welcome;
 
 use rocket::{Catcher, Route, routes};
 
-use crate::policy::Policy;
+use crate::policy::{Policy, tried_first};
 use crate::signin::ADMIN;
 
 /// All routes, to be mounted at the base path.
@@ -104,9 +104,8 @@ pub(crate) fn routes() -> Vec<Route> {
         account_life::delete,
         account_life::set_first_password,
     ];
-    // Rocket tries the routes of one method in turn, so what scripts ask for again and again stands first.
+    // Rocket tries the routes of one method in turn, so what scripts ask for now and then stands first.
     let anybodys = routes![
-        session::read,
         small::csrf,
         assets::asset,
         callback::credentials,
@@ -143,6 +142,7 @@ pub(crate) fn routes() -> Vec<Route> {
         small::log,
     ];
     let routes = [
+        Policy::Public.routes(tried_first(routes![session::read])),
         Policy::Public.routes(anybodys),
         Policy::Session.routes(account),
         Policy::Fresh.routes(fresh),

@@ -55,6 +55,19 @@ async fn a_late_route_is_seen() {
     assert!(launches(application("deny", &folder).attach(later(declared))).await);
 }
 
+/// One would never be reached. Rocket says so for most routes; what is tried before all others has a rank of its own.
+#[rocket::async_test]
+async fn a_route_at_the_place_of_one_of_the_librarys_refuses_the_launch() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let at = |base: &'static str| application("off", &folder).mount(base, routes![session_of_its_own]);
+    assert!(!launches(at("/api/auth")).await);
+    assert!(launches(at("/api/other")).await);
+    assert!(launches(at("/")).await);
+}
+
+#[get("/session")]
+fn session_of_its_own() {}
+
 /// A program that only verifies tokens is held to it as well.
 #[rocket::async_test]
 async fn a_verifier_is_audited() {
