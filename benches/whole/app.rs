@@ -111,7 +111,9 @@ fn json_dressed() -> Dressed {
 /// `GET /api/auth/session` is tried before what has Rocket's own ranks. Which route is found first is no property of what it
 /// does, so what it is compared with is tried as early.
 fn as_early_as_session(mut routes: Vec<Route>) -> Vec<Route> {
-    routes.iter_mut().for_each(|route| route.rank = -13);
+    for route in &mut routes {
+        route.rank = -13;
+    }
     routes
 }
 
