@@ -157,8 +157,11 @@ impl<R: ReadSessions> Place<R> {
         match self.read_by(until, &ids).await {
             Err(_) if ids.len() > 1 => {
                 for LookUp { id, tell } in look_ups {
-                    let mut read = self.read_by(until, &[id]).await;
                     // Whoever asked may have gone.
+                    if tell.is_closed() {
+                        continue;
+                    }
+                    let mut read = self.read_by(until, &[id]).await;
                     tell.send(answer(&mut read, &id, true)).ok();
                 }
             }
@@ -173,9 +176,13 @@ impl<R: ReadSessions> Place<R> {
     }
 
     async fn read_by(&mut self, until: Instant, ids: &[TokenHash]) -> Result<Vec<Found>, Error> {
-        let late = |_| Err(Error::Unavailable("no answer in time".to_owned()));
+        let late = || Err(Error::Unavailable("no answer in time".to_owned()));
+        // A time-out lets what it bounds begin, even when the time is over.
+        if Instant::now() >= until {
+            return late();
+        }
         let read = self.kept.read(&self.shared.reader, ids);
-        tokio::time::timeout_at(until, read).await.unwrap_or_else(late)
+        tokio::time::timeout_at(until, read).await.unwrap_or_else(|_| late())
     }
 }
 
@@ -359,6 +366,16 @@ mod tests {
         reader.allowed.add_permits(2);
         assert_eq!(told(asked).await, [hex_of("stays")]);
         assert_eq!(reader.sizes(), [1, 1], "nobody was read for who had gone before");
+    }
+
+    #[tokio::test]
+    async fn when_time_is_over_no_read_is_begun() {
+        let reader = Reader::new(0);
+        let reads = Arc::new(SessionReads::new(reader.clone(), 1, Duration::from_millis(50)));
+        let asked = ask(&reads, &["first", "one", "two"]).await;
+        let late = Error::Unavailable("no answer in time".to_owned()).to_string();
+        assert_eq!(told(asked).await, [late.clone(), late.clone(), late]);
+        assert_eq!(reader.sizes(), [1, 2], "none by itself");
     }
 
     #[tokio::test]
