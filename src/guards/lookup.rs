@@ -52,10 +52,13 @@ async fn read_and_count(request: &Request<'_>) -> Result<Arc<SessionData>, Sessi
     found
 }
 
-/// Why this request has no session, for catchers; `None` when no guard asked or there is one.
+/// Why this request has no session, else why its access token opened nothing, for catchers; `None` when no guard asked or
+/// none refused.
 #[must_use]
 pub fn failure_of(request: &Request<'_>) -> Option<SessionError> {
-    Noted::of(request).sender.get().and_then(|found| found.as_ref().err().copied())
+    let noted = Noted::of(request);
+    let no_session = noted.sender.get().and_then(|found| found.as_ref().err());
+    no_session.or_else(|| noted.script.get().and_then(|found| found.as_ref().err())).copied()
 }
 
 /// What the look-up of this request found, when a guard asked.

@@ -15,6 +15,9 @@ use crate::session::{SessionData, SessionError};
 #[derive(Default)]
 pub(crate) struct Noted {
     pub(super) sender: OnceCell<Result<Arc<SessionData>, SessionError>>,
+    /// What a guard for scripts found: its own, since whoever brings no access token may still have a session, for which
+    /// the next route may ask.
+    pub(super) script: OnceLock<Result<(), SessionError>>,
     pub(crate) outbox: Outbox,
     pub(super) context: OnceLock<Arc<RequestContext>>,
 }
@@ -27,6 +30,6 @@ impl Noted {
 
     /// Whether a guard asked who sent the request: the answer may then differ from person to person.
     pub(crate) fn has_asked(&self) -> bool {
-        self.sender.initialized()
+        self.sender.initialized() || self.script.get().is_some()
     }
 }

@@ -81,16 +81,15 @@ impl<'r, S: ScopeName> FromRequest<'r> for Scope<S> {
     type Error = ScopeError;
 
     async fn from_request(request: &'r Request<'_>) -> Outcome<Self, ScopeError> {
-        match check(request).await {
+        let found = check(request).await;
+        // For the catcher, which says what was wrong with the credential.
+        Noted::of(request).script.set(found.as_ref().map(|_| ()).map_err(|reason| *reason)).ok();
+        match found {
             Ok((token, user)) if token.scopes.iter().any(|scope| scope.as_str() == S::NAME) => {
                 Outcome::Success(Self { token, user, marker: PhantomData })
             }
             Ok(_) => Outcome::Error((Status::Forbidden, ScopeError::Insufficient)),
-            Err(reason) => {
-                // For the catcher, which says what was wrong with the credential.
-                Noted::of(request).sender.set(Err(reason)).ok();
-                refused(reason)
-            }
+            Err(reason) => refused(reason),
         }
     }
 }

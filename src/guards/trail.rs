@@ -7,7 +7,7 @@ use rocket::Request;
 use rocket::http::Status;
 
 use super::lookup::{failure_of, found};
-use super::{Auth, context_of};
+use super::{Auth, Noted, context_of};
 use crate::audit::{AuditEvent, Detail, Entry};
 use crate::session::SessionError;
 
@@ -23,13 +23,9 @@ pub(crate) fn session_refused(request: &Request<'_>, reason: SessionError) {
 
 /// An answer is about to be sent: 401 and 403 are refusals, whoever decided so, once it was asked who is there.
 pub(crate) fn answered(request: &Request<'_>, status: Status) {
-    match (status, found(request)) {
-        (Status::Unauthorized, Some(Err(_))) => {
-            if let Some(reason) = failure_of(request) {
-                session_refused(request, reason);
-            }
-        }
-        (Status::Forbidden, Some(_)) => {
+    match (status, failure_of(request)) {
+        (Status::Unauthorized, Some(reason)) => session_refused(request, reason),
+        (Status::Forbidden, _) if Noted::of(request).has_asked() => {
             refuse(request, Entry::new(AuditEvent::AccessRefused).detail("code", "forbidden"));
         }
         _ => {}

@@ -1,7 +1,7 @@
 //! Roles, the administrator's pages, and personal access tokens.
 
 use countersign::model::UserId;
-use countersign::{Role, RoleName, Scope, ScopeName};
+use countersign::{Role, RoleName, Scope, ScopeName, Session};
 use scraper::{Html, Selector};
 
 use crate::app::{App, STRATEGIES, Setup};
@@ -30,8 +30,19 @@ fn notes(caller: Scope<Read>) -> String {
     format!("{} {}", caller.user().email, caller.token().name)
 }
 
+#[rocket::get("/either")]
+fn either_by_token(caller: Scope<Read>) -> String {
+    caller.token().name.clone()
+}
+
+#[rocket::get("/either", rank = 2)]
+fn either_by_session(session: Session) -> String {
+    session.email().unwrap_or_default().to_owned()
+}
+
 fn setup(strategy: &str) -> Setup {
-    Setup::new(strategy).build(|rocket| rocket.mount("/", rocket::routes![drafts, notes]))
+    let routes = rocket::routes![drafts, notes, either_by_token, either_by_session];
+    Setup::new(strategy).build(move |rocket| rocket.mount("/", routes.clone()))
 }
 
 async fn id_of(app: &App, email: &str) -> UserId {
@@ -247,6 +258,28 @@ async fn a_token_opens_its_scope_and_nothing_else() {
         // Kept by hash.
         let (kept, plain) = (crate::dump::kept(&app).await, &token.as_bytes()[4..]);
         assert!(!kept.windows(plain.len()).any(|found| found == plain), "in the clear");
+    }
+}
+
+#[rocket::async_test]
+async fn one_address_may_serve_scripts_and_people() {
+    for strategy in STRATEGIES {
+        let app = setup(strategy).start().await;
+        let mut ada = app.browser().enter("ada@example.com").await;
+        let made = make_token(&mut ada, "read", "30").await;
+        let token = texts(&made.body, "#fresh-token").remove(0);
+        for (mut browser, said) in [(bearer(&app, &token), "script"), (ada, "ada@example.com")] {
+            let answer = browser.get("/either").await;
+            assert_eq!((answer.status, answer.body.as_str()), (200, said), "{strategy}");
+            assert_eq!(answer.header("cache-control"), Some("private, no-store"), "{strategy}: {said}");
+        }
+        for (mut browser, code) in
+            [(app.browser(), "session_missing"), (bearer(&app, "cst_x"), "session_invalid")]
+        {
+            let answer = browser.get("/either").await;
+            assert_eq!(answer.status, 401, "{strategy}");
+            assert!(answer.body.contains(code), "{strategy}: {}", answer.body);
+        }
     }
 }
 
