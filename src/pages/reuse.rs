@@ -15,13 +15,14 @@ use quick_cache::{Equivalent, Weighter};
 use serde_json::{Map, Value};
 
 use super::context::Changing;
+use crate::token::footprint;
 
 /// What all pages together may weigh, bytes.
 const CAPACITY: u64 = 8 * 1024 * 1024;
 /// Pages the table is laid out for.
 const EXPECTED: usize = 512;
-/// What an entry weighs besides its texts, bytes, rounded up.
-const ENTRY: u64 = 1024;
+/// What an entry weighs besides what it is made from and what was made, bytes, rounded up.
+const ENTRY: usize = 1024;
 
 /// The functions of Tera that answer the same question differently.
 const CHANGING: [&str; 3] = ["now", "get_random", "get_env"];
@@ -35,8 +36,25 @@ pub(super) struct Made<'a> {
     pub(super) own: &'a Map<String, Value>,
 }
 
+impl Made<'_> {
+    /// Bytes that it takes in memory. Whoever asks decides the address, and the application what it gives a page.
+    fn footprint(&self) -> usize {
+        let Changing { csrf_token, session, session_json, path } = self.changing;
+        let texts = [csrf_token.as_str(), path, self.name, self.lang, session_json].map(str::len);
+        let session = session.as_ref().map_or(0, |body| body.footprint());
+        texts.iter().sum::<usize>() + session + footprint::of_members(self.own)
+    }
+}
+
+/// A page and what its entry weighs, bytes.
+#[derive(Clone)]
+struct Kept {
+    page: Arc<[u8]>,
+    weight: u64,
+}
+
 /// Rendered pages by what they were made from.
-pub(super) struct Rendered(Option<Cache<Key, Arc<[u8]>, Weight, RandomState>>);
+pub(super) struct Rendered(Option<Cache<Key, Kept, Weight, RandomState>>);
 
 impl std::fmt::Debug for Rendered {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -54,13 +72,14 @@ impl Rendered {
 
     /// The page made from exactly this.
     pub(super) fn find(&self, made: &Made<'_>) -> Option<Arc<[u8]>> {
-        self.0.as_ref()?.get(made)
+        Some(self.0.as_ref()?.get(made)?.page)
     }
 
     /// Keeps a page, and makes room for it if needed.
     pub(super) fn keep(&self, made: &Made<'_>, page: &Arc<[u8]>) {
         if let Some(kept) = &self.0 {
-            kept.insert(Key::of(made), Arc::clone(page));
+            let weight = (ENTRY + page.len() + made.footprint()) as u64;
+            kept.insert(Key::of(made), Kept { page: Arc::clone(page), weight });
         }
     }
 }
@@ -117,11 +136,9 @@ impl Equivalent<Key> for Made<'_> {
 #[derive(Clone)]
 struct Weight;
 
-impl Weighter<Key, Arc<[u8]>> for Weight {
-    fn weight(&self, key: &Key, page: &Arc<[u8]>) -> u64 {
-        // What a host gives a page of its own is on it, or is not much.
-        let given = if key.own.is_empty() { 0 } else { 2 * page.len() };
-        ENTRY + (page.len() + given) as u64
+impl Weighter<Key, Kept> for Weight {
+    fn weight(&self, _: &Key, kept: &Kept) -> u64 {
+        kept.weight
     }
 }
 
@@ -170,5 +187,19 @@ mod tests {
         }
         let kept = rendered.0.as_ref().map(Cache::weight).unwrap_or_default();
         assert!(kept > CAPACITY / 2 && kept <= CAPACITY, "{kept}");
+    }
+
+    #[test]
+    fn what_a_page_is_made_from_is_weighed_with_it() {
+        let (page, empty, mut own) = (Arc::from(b"page".as_slice()), Map::new(), Map::new());
+        own.insert("hidden".to_owned(), vec!["x".repeat(1000); 20].into());
+        let (here, long) = (changing("/"), changing(&format!("/?{}", "x".repeat(20_000))));
+        let made = Made { name: "site/a", lang: "en", changing: &here, own: &empty };
+        for made in [Made { own: &own, ..made }, Made { changing: &long, ..made }] {
+            let rendered = Rendered::of([].into_iter());
+            rendered.keep(&made, &page);
+            let kept = rendered.0.as_ref().map(Cache::weight).unwrap_or_default();
+            assert!(kept > 20_000, "{kept}");
+        }
     }
 }

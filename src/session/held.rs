@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::SessionData;
 #[cfg(feature = "server")]
 use super::jwt::{AUTH_TIME, METHODS};
-use crate::token::Claims;
+use crate::token::{Claims, footprint};
 
 /// Where a session's claims come from.
 #[derive(Debug)]
@@ -40,6 +40,16 @@ impl Held {
     #[cfg(feature = "server")]
     pub(super) fn row(own: Claims) -> Self {
         Self::Row { own, whole: OnceLock::new() }
+    }
+
+    /// Bytes that the claims take in memory, besides those that every session has.
+    pub(super) fn footprint(&self) -> usize {
+        match self {
+            Self::Token(claims) => footprint::of_members(&claims.0),
+            // Once with the row, once with what is made of it.
+            #[cfg(feature = "server")]
+            Self::Row { own, .. } => 2 * footprint::of_members(&own.0),
+        }
     }
 
     /// Sets a claim that a token says for itself; what is made of the session follows the session.

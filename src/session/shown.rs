@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::SessionData;
+use crate::token::footprint;
 
 /// The body of `GET session`, as members and as written.
 ///
@@ -43,6 +44,12 @@ impl SessionBody {
     #[must_use]
     pub fn json(&self) -> &str {
         &self.json
+    }
+
+    /// Bytes that it takes in memory.
+    #[must_use]
+    pub(crate) fn footprint(&self) -> usize {
+        footprint::of_members(&self.members) + self.json.len() + self.script_json.len()
     }
 
     /// The JSON text as it can stand inside a script element: nothing in it ends the element or a line (ASVS 5.0,

@@ -40,8 +40,11 @@ use crate::model::UserId;
 
 /// What all entries together may weigh, bytes.
 const CAPACITY: u64 = 16 * 1024 * 1024;
-/// What an entry weighs besides its text and claims, bytes: measured, rounded up.
-const ENTRY: u64 = 1024;
+/// What an entry weighs besides the texts and claims of the person's own, bytes, once it was asked for everything that is
+/// made of it: rounded up.
+const ENTRY: usize = 2048;
+/// How often a name, address or picture is in it: in the session, its claims, and what it shows, as members and as written.
+const SHOWN: usize = 5;
 /// Entries the table is laid out for; it grows when they are small.
 const EXPECTED: usize = 4096;
 /// The end of the text that is hashed: longer than a tag of 128 bits in base64url.
@@ -66,6 +69,8 @@ pub(super) struct Entry {
     pub(super) session: Arc<SessionData>,
     /// The generation of secrets by which it was verified.
     pub(super) secrets: u64,
+    /// What it weighs besides the text that finds it, bytes.
+    weight: usize,
     /// The moment of verification, by the clock.
     since: Timestamp,
     /// Where the entry ends.
@@ -82,6 +87,7 @@ impl Entry {
     /// An entry of a session verified `since` by these secrets and good until `until`.
     pub(super) fn new(session: Arc<SessionData>, since: Timestamp, until: Timestamp, secrets: u64) -> Self {
         Self {
+            weight: weight_of(&session),
             session,
             secrets,
             since,
@@ -203,10 +209,15 @@ fn hash_end<H: Hasher>(text: &str, state: &mut H) {
 struct Weight;
 
 impl Weighter<Key, Arc<Entry>> for Weight {
-    fn weight(&self, key: &Key, _: &Arc<Entry>) -> u64 {
-        // A token's claims take about as much memory read as written, and the text is kept beside them.
-        ENTRY + 3 * key.text.len() as u64
+    fn weight(&self, key: &Key, entry: &Arc<Entry>) -> u64 {
+        (key.text.len() + entry.weight) as u64
     }
+}
+
+fn weight_of(session: &SessionData) -> usize {
+    let shown = [&session.name, &session.email, &session.image];
+    let shown: usize = shown.into_iter().flatten().map(String::len).sum();
+    ENTRY + session.held.footprint() + SHOWN * shown
 }
 
 #[cfg(test)]
@@ -285,6 +296,19 @@ mod tests {
         let one = "x".repeat(16 * 1024);
         verified.keep(&one, Carrier::Cookie, entry("ada"), 0);
         assert!(verified.weight() <= CAPACITY);
+    }
+
+    #[test]
+    fn what_hosts_and_people_put_in_is_weighed() {
+        let (of, long) = (|session| Entry::new(Arc::new(session), NOW, NOW, 0).weight, "x".repeat(10_000));
+        let plain = SessionData::clone(&session("ada"));
+        let least = of(plain.clone());
+        let mut claims = Claims::default();
+        claims.set("notes", vec![long.as_str(); 3]);
+        assert!(of(SessionData { held: Held::Token(claims.clone()), ..plain.clone() }) > least + 30_000);
+        assert!(of(SessionData { name: Some(long), ..plain.clone() }) > least + 40_000);
+        #[cfg(feature = "server")]
+        assert!(of(SessionData { held: Held::row(claims), ..plain }) > least + 60_000);
     }
 
     #[cfg(feature = "server")]

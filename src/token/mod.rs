@@ -48,6 +48,7 @@ pub mod aead;
 mod claims;
 mod codec;
 pub(crate) mod compact;
+pub(crate) mod footprint;
 #[doc(hidden)]
 pub mod keys;
 mod v3;
